@@ -1,0 +1,362 @@
+"""The one evaluator: policies and facts in, a decision with its reasons out. Live, test and receipt call it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from idprotect.conditional_access.facts import AccessRequest
+from idprotect.conditional_access.policy import Control, Policy, PolicySet, PolicyState, Unregistered
+
+Condition = Callable[[Policy, AccessRequest], bool]
+
+
+def _names_of(request: AccessRequest) -> frozenset[str]:
+    groups = {f"group:{group}" for group in request.groups}
+    return frozenset({f"user:{request.username}", *groups, *(f"role:{role}" for role in request.roles)})
+
+
+UNKNOWN = (
+    "unknown"  # a country or platform nobody could tell is its own choice in a policy, never "any other"
+)
+
+#: Every condition by name; a policy applies when all hold. An empty condition means *any*.
+CONDITIONS: Mapping[str, Condition] = {
+    "who": lambda policy, request: policy.who.selects(_names_of(request)),
+    "clients": lambda policy, request: policy.clients.selects(frozenset({request.client_id})),
+    "user_risk": lambda policy, request: not policy.user_risk or request.user_risk in policy.user_risk,
+    "sign_in_risk": lambda policy, request: (
+        not policy.sign_in_risk or request.sign_in_risk in policy.sign_in_risk
+    ),
+    "locations": lambda policy, request: policy.locations.selects(request.locations),
+    "countries": lambda policy, request: policy.countries.selects(frozenset({request.country or UNKNOWN})),
+    "platforms": lambda policy, request: (
+        not policy.platforms or (request.platform or UNKNOWN) in policy.platforms
+    ),
+    "scopes": lambda policy, request: not policy.scopes or bool(policy.scopes & request.scopes),
+    "known_device": lambda policy, request: policy.known_device in (None, request.known_device),
+}
+
+
+class Outcome(StrEnum):
+    """What a policy says to one access request; the same words in log, report-only, what-if and replay."""
+
+    NOT_APPLIED = "not_applied"
+    ALLOWED = "allowed"
+    MFA_REQUIRED = "mfa_required"
+    MFA_SATISFIED = "mfa_satisfied"
+    PASSWORD_CHANGE_REQUIRED = "password_change_required"  # noqa: S105 (a word, not a secret)
+    REGISTRATION_REQUIRED = "registration_required"
+    BLOCKED = "blocked"
+
+
+class Reason(StrEnum):
+    """Why access is not given yet, for the log and the administrator."""
+
+    POLICY = "policy"
+    MFA_UNAVAILABLE = "mfa_unavailable"
+    REGISTRATION_REFUSED = "registration_refused_at_risk"
+    ACCOUNT_DISABLED = "account_disabled"
+    TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105
+    STEP_UP = "step_up"
+    STOPPED_SIGN_IN = "stopped_sign_in"
+    CONSENT_MISSING = "consent_missing"
+
+
+class Step(StrEnum):
+    """What can stand between a user and the token, in the order in which it is asked for."""
+
+    BLOCK = "block"
+    NOTICE = "notice"
+    MFA_REGISTRATION = "mfa_registration"
+    MFA = "mfa"
+    PASSWORD_CHANGE = "password_change"  # noqa: S105
+    REVIEW = "review"
+    CONSENT = "consent"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """What one policy says.
+
+    :param unmet: the conditions that do not hold; all of them, so that nobody has to guess twice.
+    """
+
+    policy: str
+    state: PolicyState
+    outcome: Outcome
+    unmet: tuple[str, ...] = ()
+    reason: Reason | None = None
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the outcome counts."""
+        return self.state is PolicyState.ON
+
+    @property
+    def word(self) -> str:
+        """The outcome as written in logs: with ``would_`` before it when it is not enforced."""
+        applied = self.outcome is not Outcome.NOT_APPLIED
+        return f"would_{self.outcome}" if applied and not self.enforced else str(self.outcome)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        row: dict[str, Any] = {"policy": self.policy, "outcome": self.word}
+        if self.unmet:
+            row["unmet"] = list(self.unmet)
+        if self.reason:
+            row["reason"] = str(self.reason)
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What all policies together say to one access request.
+
+    :param steps: what is still missing, in the order to ask for it; empty means *allow*.
+    :param about_user: the risk that asks is the user's, not only this sign-in's.
+    :param mfa_for_sign_in_risk: a policy about sign-in risk asks for MFA, so passing it remediates the sign-in.
+    :param skip_days_left: days left during which registration can be put off, None when it cannot be.
+    """
+
+    steps: tuple[Step, ...]
+    results: tuple[PolicyResult, ...] = ()
+    reason: Reason | None = None
+    about_user: bool = False
+    mfa_for_sign_in_risk: bool = False
+    skip_days_left: int | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether a code or token may go out."""
+        return not self.steps
+
+    @property
+    def first(self) -> Step | None:
+        """The step to show."""
+        return self.steps[0] if self.steps else None
+
+    @property
+    def outcome(self) -> str:
+        """One word for the whole: ``allowed``, ``blocked`` or the first thing that is missing."""
+        return _WORDS[self.first] if self.first else str(Outcome.ALLOWED)
+
+
+_WORDS: Mapping[Step, str] = {
+    Step.BLOCK: str(Outcome.BLOCKED),
+    Step.NOTICE: "notice_required",
+    Step.MFA_REGISTRATION: str(Outcome.REGISTRATION_REQUIRED),
+    Step.MFA: str(Outcome.MFA_REQUIRED),
+    Step.PASSWORD_CHANGE: str(Outcome.PASSWORD_CHANGE_REQUIRED),
+    Step.REVIEW: "review_required",
+    Step.CONSENT: "consent_required",
+}
+
+
+def evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
+    """Judge one access request.
+
+    All policies that apply must be satisfied; a block outweighs everything; what is missing is asked for in the
+    order of :class:`Step`.
+    """
+    applying: list[Policy] = []
+    unmet_of: dict[str, tuple[str, ...]] = {}
+    for policy in policies.policies:
+        if policy.state is PolicyState.OFF:
+            continue
+        unmet = tuple(name for name, holds in CONDITIONS.items() if not holds(policy, request))
+        unmet_of[policy.name] = unmet
+        if not unmet:
+            applying.append(policy)
+    on = [policy for policy in applying if policy.state is PolicyState.ON]
+    enforced = [] if policies.emergency else on
+    results = tuple(
+        _result(policy, unmet_of[policy.name], request, on, policies.emergency)
+        for policy in policies.policies
+        if policy.name in unmet_of
+    )
+    return _combine(request, enforced, results)
+
+
+def _result(
+    policy: Policy, unmet: tuple[str, ...], request: AccessRequest, on: list[Policy], emergency: bool
+) -> PolicyResult:
+    state = PolicyState.REPORT_ONLY if emergency else policy.state
+    if unmet:
+        return PolicyResult(policy.name, state, Outcome.NOT_APPLIED, unmet)
+    outcome, reason = _outcome(policy, request, on if policy in on else [*on, policy])
+    return PolicyResult(policy.name, state, outcome, (), reason)
+
+
+def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> tuple[Outcome, Reason | None]:
+    """Return what one applying policy says, in the company of the others that are on."""
+    if Control.BLOCK in policy.controls:
+        return Outcome.BLOCKED, Reason.POLICY
+    if Control.REGISTRATION in policy.controls:
+        return _registration_outcome(policy, request, company)
+    if not _mfa_is_fresh(policy, request):
+        if request.registered:
+            return Outcome.MFA_REQUIRED, Reason.POLICY
+        return _unregistered_outcome(policy, request, company)
+    if Control.PASSWORD_CHANGE in policy.controls and not _recovered(request):
+        return Outcome.PASSWORD_CHANGE_REQUIRED, Reason.POLICY
+    return Outcome.MFA_SATISFIED, None
+
+
+def _mfa_is_fresh(policy: Policy, request: AccessRequest) -> bool:
+    """Whether a factor was proved that is newer than the risk the policy asks about."""
+    if request.mfa_at is None or not request.registered:
+        return False
+    if not policy.user_risk or not request.user_risk:
+        return True
+    return request.user_risk_at is not None and request.mfa_at >= request.user_risk_at
+
+
+def _recovered(request: AccessRequest) -> bool:
+    # Some detections outlive a password change; without this their user would have to change it for ever.
+    if request.recovered_at is None:
+        return False
+    return request.user_risk_at is not None and request.recovered_at >= request.user_risk_at
+
+
+def _unregistered_outcome(
+    policy: Policy, request: AccessRequest, company: list[Policy]
+) -> tuple[Outcome, Reason]:
+    if policy.user_risk:
+        return Outcome.BLOCKED, Reason.MFA_UNAVAILABLE
+    if _may_register(request, company):
+        return Outcome.REGISTRATION_REQUIRED, Reason.POLICY
+    return Outcome.BLOCKED, Reason.MFA_UNAVAILABLE
+
+
+def _registration_outcome(
+    policy: Policy, request: AccessRequest, company: list[Policy]
+) -> tuple[Outcome, Reason | None]:
+    if request.registered:
+        return Outcome.ALLOWED, None
+    if not _may_register(request, company):
+        return Outcome.BLOCKED, Reason.REGISTRATION_REFUSED
+    if request.registration_skipped and skip_days_left(policy, request):
+        return Outcome.ALLOWED, None
+    return Outcome.REGISTRATION_REQUIRED, Reason.POLICY
+
+
+def _may_register(request: AccessRequest, company: list[Policy]) -> bool:
+    """Whether whoever sits there with the password alone may add a second factor: it could be the attacker."""
+    if request.is_compromised:
+        return False
+    if not request.is_risky:
+        return True
+    asking = [policy for policy in company if policy.sign_in_risk and Control.MFA in policy.controls]
+    return bool(asking) and all(policy.unregistered is Unregistered.REGISTER for policy in asking)
+
+
+def skip_days_left(policy: Policy, request: AccessRequest) -> int:
+    """Return for how many more days registration can be put off; 0 = not any more.
+
+    Counted from the first prompt, never restarted; not at risk; not for administrators.
+    """
+    if request.is_risky or request.is_compromised or request.is_administrator:
+        return 0
+    # A clock that was put back must not give more days than the policy does.
+    first_prompt = min(request.registration_prompted_at or request.at, request.at)
+    left = first_prompt + timedelta(days=policy.skip_days) - request.at
+    return max(0, -(-left // timedelta(days=1)))
+
+
+def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[PolicyResult, ...]) -> Decision:
+    counted = {result.policy: result for result in results if result.enforced}
+    outcomes = {result.outcome for result in counted.values()}
+    about_user = bool(request.user_risk) and any(
+        policy.user_risk and counted[policy.name].outcome not in (Outcome.MFA_SATISFIED, Outcome.ALLOWED)
+        for policy in enforced
+    )
+    if not request.enabled:
+        return Decision((Step.BLOCK,), results, Reason.ACCOUNT_DISABLED, about_user=True)
+    if Outcome.BLOCKED in outcomes:
+        reasons = [result.reason for result in counted.values() if result.outcome is Outcome.BLOCKED]
+        reason = Reason.POLICY if Reason.POLICY in reasons else reasons[0]
+        return Decision(
+            (Step.BLOCK,), results, reason, about_user=_block_is_about_user(request, enforced, counted)
+        )
+
+    mfa = Outcome.MFA_REQUIRED in outcomes or (
+        (request.temporary_password or request.step_up) and request.registered and request.mfa_at is None
+    )
+    registration = Outcome.REGISTRATION_REQUIRED in outcomes
+    password_change = (
+        any(Control.PASSWORD_CHANGE in policy.controls and not _recovered(request) for policy in enforced)
+        or request.temporary_password
+    )
+    asked = {
+        Step.NOTICE: _notice_is_due(request, enforced, counted),
+        Step.MFA_REGISTRATION: registration,
+        Step.MFA: mfa,
+        Step.PASSWORD_CHANGE: password_change,
+        Step.REVIEW: request.stopped_sign_in,
+        Step.CONSENT: not request.consented,
+    }
+    steps = tuple(step for step, is_asked in asked.items() if is_asked)
+    return Decision(
+        steps,
+        results,
+        _reason(request, outcomes, steps),
+        about_user,
+        mfa_for_sign_in_risk=_asks_for_sign_in_risk(enforced),
+        skip_days_left=_skip_days_left(request, enforced, counted),
+    )
+
+
+def _block_is_about_user(
+    request: AccessRequest, enforced: list[Policy], counted: Mapping[str, PolicyResult]
+) -> bool:
+    """Whether a familiar place would not help: the user's risk blocks, or forbids a compromised user to register."""
+    blocking = [policy for policy in enforced if counted[policy.name].outcome is Outcome.BLOCKED]
+    return any(
+        policy.user_risk or (request.is_compromised and counted[policy.name].reason is not Reason.POLICY)
+        for policy in blocking
+    )
+
+
+def _asks_for_sign_in_risk(enforced: list[Policy]) -> bool:
+    return any(policy.sign_in_risk and Control.MFA in policy.controls for policy in enforced)
+
+
+def _notice_is_due(
+    request: AccessRequest, enforced: list[Policy], counted: Mapping[str, PolicyResult]
+) -> bool:
+    """Whether risk asks for something, and the person was not told since it arose."""
+    since = []
+    for policy in enforced:
+        if counted[policy.name].outcome in (Outcome.MFA_SATISFIED, Outcome.ALLOWED):
+            continue
+        if policy.user_risk and request.user_risk and request.user_risk_at:
+            since.append(request.user_risk_at)
+        elif policy.sign_in_risk and request.sign_in_risk and request.signed_in_at:
+            since.append(request.signed_in_at)
+    return bool(since) and (request.noticed_at is None or request.noticed_at < max(since))
+
+
+def _reason(request: AccessRequest, outcomes: set[Outcome], steps: tuple[Step, ...]) -> Reason | None:
+    if not steps:
+        return None
+    if outcomes - {Outcome.ALLOWED, Outcome.MFA_SATISFIED, Outcome.NOT_APPLIED}:
+        return Reason.POLICY
+    if request.temporary_password:
+        return Reason.TEMPORARY_PASSWORD
+    if Step.MFA in steps:
+        return Reason.STEP_UP
+    return Reason.STOPPED_SIGN_IN if Step.REVIEW in steps else Reason.CONSENT_MISSING
+
+
+def _skip_days_left(
+    request: AccessRequest, enforced: list[Policy], counted: Mapping[str, PolicyResult]
+) -> int | None:
+    """Return the days for which registration can be put off, None when MFA is needed now."""
+    asking = [p for p in enforced if counted[p.name].outcome is Outcome.REGISTRATION_REQUIRED]
+    if not asking or any(Control.REGISTRATION not in policy.controls for policy in asking):
+        return None
+    if any(result.outcome is Outcome.MFA_REQUIRED for result in counted.values()):
+        return None
+    return min(skip_days_left(policy, request) for policy in asking) or None

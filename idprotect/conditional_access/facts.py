@@ -1,0 +1,116 @@
+"""What a decision is made from: one access request, as plain facts that can be stored and read back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from idprotect.risk.levels import RiskLevel
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """A signed-in user asking for one client and scope.
+
+    :param sign_in_risk: real-time level of this sign-in, frozen when the password was found right.
+    :param user_risk: level of the identity now; the detections of this very sign-in are left out, because they
+        are judged as ``sign_in_risk`` until something came of it.
+    :param user_risk_at: when the newest detection behind ``user_risk`` was made.
+    :param registered: the user has a second factor.
+    :param mfa_at: when a second factor was last proved in this sign-in.
+    :param recovered_at: when a password was last changed in the secure flow (after MFA).
+    :param noticed_at: when the person last acknowledged the notice about risk, in this sign-in.
+    :param registration_prompted_at: when this user was first asked to register a second factor.
+    :param registration_skipped: skipped in this sign-in.
+    :param stopped_sign_in: an earlier sign-in of this user was stopped, and this one is trustworthy enough to ask
+        whether that was its owner.
+    :param step_up: what is asked for needs a second factor of whoever has one, whatever the policies say.
+    :param consented: consent is given, or not needed for this client.
+    """
+
+    at: datetime
+    user_id: str
+    username: str
+    client_id: str
+    scopes: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    enabled: bool = True
+    sign_in_risk: RiskLevel = RiskLevel.NONE
+    signed_in_at: datetime | None = None
+    user_risk: RiskLevel = RiskLevel.NONE
+    user_risk_at: datetime | None = None
+    locations: frozenset[str] = frozenset()
+    country: str | None = None
+    platform: str | None = None
+    known_device: bool = False
+    registered: bool = False
+    mfa_at: datetime | None = None
+    recovered_at: datetime | None = None
+    noticed_at: datetime | None = None
+    registration_prompted_at: datetime | None = None
+    registration_skipped: bool = False
+    temporary_password: bool = False
+    stopped_sign_in: bool = False
+    step_up: bool = False
+    consented: bool = True
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the user administers this server."""
+        return "administrator" in self.roles
+
+    @property
+    def is_risky(self) -> bool:
+        """Whether this sign-in is too doubtful to add a second factor in. Low alone never stops anybody."""
+        return self.sign_in_risk >= RiskLevel.MEDIUM
+
+    @property
+    def is_compromised(self) -> bool:
+        """Whether the identity is too doubtful to add a second factor to."""
+        return self.user_risk >= RiskLevel.MEDIUM
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON values, without those that are at their default."""
+        return {
+            field.name: _plain(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "AccessRequest":
+        """Read the facts of a receipt back."""
+        return cls(**{name: _READERS.get(name, _same)(value) for name, value in stored.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, RiskLevel):
+        return value.label
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_READERS: Mapping[str, Any] = {
+    **dict.fromkeys(("scopes", "groups", "roles", "locations"), frozenset),
+    **dict.fromkeys(("sign_in_risk", "user_risk"), RiskLevel.parse),
+    **dict.fromkeys(
+        (
+            "at",
+            "signed_in_at",
+            "user_risk_at",
+            "mfa_at",
+            "recovered_at",
+            "noticed_at",
+            "registration_prompted_at",
+        ),
+        datetime.fromisoformat,
+    ),
+}

@@ -1,0 +1,30 @@
+"""What people tell us: the owner's "this was not me", and an administrator's confirmation."""
+
+from idprotect.risk.assessment import Finding
+from idprotect.risk.levels import About, RiskLevel, Timing
+
+
+def user_reported(what: str) -> Finding:
+    """Return the finding for an owner who says that it was not them.
+
+    :param what: what they were asked about, in words for the administrator.
+    """
+    return Finding(
+        "user_reported",
+        RiskLevel.HIGH,
+        About.USER,
+        (f"the user says: this was not me ({what})",),
+        {"about": what},
+    )
+
+
+def admin_confirmed(by: str, note: str) -> Finding:
+    """Return the finding for an administrator who confirms that the identity is compromised."""
+    return Finding(
+        "admin_confirmed",
+        RiskLevel.HIGH,
+        About.USER,
+        (f"{by} confirmed that the user is compromised" + (f": {note}" if note else ""),),
+        {"by": by, "note": note},
+        Timing.OFFLINE,
+    )
