@@ -1,0 +1,83 @@
+"""The stand-alone server."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, redirect, url_for
+from flask_login import LoginManager, current_user
+from flask_sqlalchemy import SQLAlchemy
+from werkzeug.wrappers import Response
+
+from idprotect import settings as settings_module
+from idprotect import sign_ins
+from idprotect.extension import IDProtect, tune_sqlite
+from idprotect.models import User
+from idprotect.web import pages
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Make the server from *config* (``IDPROTECT_…`` keys) and the environment.
+
+    :raises ConfigurationError: for anything missing, unknown or unsafe.
+    """
+    app = Flask("idprotect", static_folder=None, template_folder=pages.template_folder())
+    # Werkzeug would answer //x by a 308 to a URL made of the Host header.
+    app.url_map.merge_slashes = False
+    app.config.update(config or {})
+    settings = settings_module.load(app.config)
+    settings.instance_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url(settings)
+    app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", engine_options(settings))
+    app.config["TRUSTED_HOSTS"] = [urlsplit(settings.issuer).hostname]
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+
+    db = SQLAlchemy(app, session_options={"expire_on_commit": False})
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            tune_sqlite(db.engine)
+    IDProtect(app, db)
+    _use_flask_login(app)
+    pages.register_errors(app)
+    app.after_request(pages.secure)
+    app.add_url_rule("/", "index", _index)
+    return app
+
+
+def database_url(settings: settings_module.Settings) -> str:
+    """Return the SQLAlchemy URL; psycopg 3 for a bare ``postgresql://``."""
+    if settings.database_url:
+        return settings.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return f"sqlite:///{(settings.instance_dir / 'idprotect.sqlite').resolve()}"
+
+
+def engine_options(settings: settings_module.Settings) -> dict[str, Any]:
+    """Return pool sizes and time limits; statement parameters never reach a log."""
+    options: dict[str, Any] = {"hide_parameters": True}
+    if settings.database_url.startswith("postgresql"):
+        options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 8, "pool_pre_ping": True}
+    return options
+
+
+def _use_flask_login(app: Flask) -> None:
+    """Let ``current_user`` and ``login_required`` work for whoever extends the stand-alone server.
+
+    Only a completed sign-in counts: before that, whoever has the password is nobody here.
+    """
+    # Templates get the lazy name only: an error page must not ask the database who is there.
+    manager = LoginManager(app, add_context_processor=False)
+    app.context_processor(lambda: {"current_user": current_user})
+    manager.session_protection = None  # it would trust a client-sent X-Forwarded-For
+    manager.login_view = "idprotect.start"
+
+    @manager.request_loader  # type: ignore[untyped-decorator]
+    def load(_request: Any) -> User | None:
+        current = sign_ins.current()
+        if current is None or current.sign_in.completed_at is None:
+            return None
+        return current.user
+
+
+def _index() -> Response:
+    return redirect(url_for("idprotect.account"), 303)

@@ -1,0 +1,77 @@
+"""What happened, for administrators: names of events, and one function that writes them.
+
+An event is written in the transaction of what it tells, so neither is there without the other. No secrets.
+"""
+
+import logging
+from enum import StrEnum
+from typing import Any
+
+from idprotect.models import AuditEvent, add
+
+log = logging.getLogger("idprotect.audit")
+
+
+class Event(StrEnum):
+    """*subject:action*; names are stable for ever."""
+
+    SIGN_IN_SUCCEEDED = "sign_in:succeeded"
+    SIGN_IN_FAILED = "sign_in:failed"
+    SIGN_IN_ENDED = "sign_in:ended"
+    SIGN_IN_BLOCKED = "sign_in:blocked"
+    MFA_PASSED = "mfa:passed"
+    MFA_FAILED = "mfa:failed"
+    CODE_SENT = "mfa:code_sent"
+    FACTOR_ADDED = "factor:added"
+    FACTOR_REMOVED = "factor:removed"
+    FACTOR_REFUSED = "factor:refused"
+    FACTOR_DISABLED = "factor:disabled"
+    REGISTRATION_SKIPPED = "registration:skipped"
+    PASSWORD_CHANGED = "password:changed"  # noqa: S105 (a word, not a secret)
+    PASSWORD_TEMPORARY = "password:temporary"  # noqa: S105
+    CONSENT_GIVEN = "consent:given"
+    CONSENT_REVOKED = "consent:revoked"
+    RISK_DETECTED = "risk:detected"
+    RISK_CLOSED = "risk:closed"
+    RISK_CONFIRMED = "risk:confirmed"
+    RISK_CONFIRMED_SAFE = "risk:confirmed_safe"
+    RISK_DISMISSED = "risk:dismissed"
+    RISK_EVALUATION_FAILED = "risk:evaluation_failed"
+    POLICY_APPLIED = "policy:applied"
+    POLICY_EMERGENCY = "policy:emergency"
+    TOKEN_REUSED = "token:reused"  # noqa: S105
+    CODE_REUSED = "code:reused"
+    SESSIONS_REVOKED = "sessions:revoked"
+    USER_CREATED = "user:created"
+    USER_CHANGED = "user:changed"
+    CLIENT_CREATED = "client:created"
+    CLIENT_CHANGED = "client:changed"
+    KEYS_ROTATED = "keys:rotated"
+    MESSAGE_FAILED = "message:failed"
+
+
+def record(
+    event: Event,
+    *,
+    actor: str,
+    user_id: str | None = None,
+    sign_in_id: str | None = None,
+    client_id: str | None = None,
+    **details: Any,
+) -> None:
+    """Write one event.
+
+    :param actor: who did it: a user name, ``system``, or ``cli:`` with the account of the shell.
+    """
+    add(
+        AuditEvent,
+        {
+            "name": str(event),
+            "actor": actor,
+            "user_id": user_id,
+            "sign_in_id": sign_in_id,
+            "client_id": client_id,
+            "details": details,
+        },
+    )
+    log.info("%s user=%s sign_in=%s client=%s", event, user_id, sign_in_id, client_id)

@@ -1,0 +1,172 @@
+"""The browser at the other end: its address, its cookies, what it says it is. The only module that names cookies.
+
+Everything here is a claim of the client. Claims can raise risk; only what the server itself once gave out, an
+unguessable cookie, can make a browser familiar.
+"""
+
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from functools import lru_cache
+
+from flask import Response, after_this_request, g, request
+from ua_parser import parse
+
+from idprotect.keys import sha256
+from idprotect.runtime import runtime, settings
+
+SESSION, BROWSER, DEVICE = "idprotect-session", "idprotect-browser", "idprotect-device"
+TOKEN_LENGTH = 43  # 256 bits in base64url
+RANDOM_LENGTH = 22  # 128 bits, before a seal
+DEVICE_LIFETIME = 400 * 86400  # the longest a browser keeps a cookie
+LONGEST_USER_AGENT = 512
+
+PLATFORMS = {
+    "Windows": "windows",
+    "Mac OS X": "macos",
+    "Linux": "linux",
+    "Ubuntu": "linux",
+    "iOS": "ios",
+    "iPadOS": "ios",
+    "Android": "android",
+    "Chrome OS": "chromeos",
+}
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What is known of the browser before anybody signed in.
+
+    :param ip_address: canonical, None when it cannot be told; never a guess.
+    :param device_token: value of the device cookie.
+    """
+
+    ip_address: str | None
+    user_agent: str
+    device_name: str
+    platform: str | None
+    device_token: str | None
+
+    @property
+    def device_hash(self) -> str | None:
+        """The form in which the device cookie is stored."""
+        return sha256(self.device_token) if self.device_token else None
+
+
+def visitor() -> Visitor:
+    """Return who is calling."""
+    user_agent = printable(request.user_agent.string)[:LONGEST_USER_AGENT]
+    name, platform = _describe(user_agent)
+    return Visitor(ip_address(), user_agent, name, platform, read_cookie(DEVICE))
+
+
+def ip_address() -> str | None:
+    """Return the peer's address, or the right-most hop that is no proxy of ours when the peer is one."""
+    hops = [request.remote_addr or ""]
+    if "X-Forwarded-For" in request.headers:
+        hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")] + hops
+    trusted = _networks(tuple(settings().trusted_proxies))
+    address: IpAddress | None = None
+    for hop in reversed(hops):
+        address = _canonical_address(hop)
+        if address is None or not any(
+            network.version == address.version and address in network for network in trusted
+        ):
+            break
+    return str(address) if address is not None else None
+
+
+def printable(text: str) -> str:
+    """Return text that every database stores and every terminal shows: no control characters, valid Unicode."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def binding() -> str | None:
+    """Return the hash of this browser's secret, to which pending authorizations and forms are bound."""
+    token: str | None = g.get("idprotect_browser") or read_cookie(BROWSER)
+    return sha256(token) if token and _is_sealed(token) else None
+
+
+def ensure_binding() -> str:
+    """Return the hash of this browser's secret, giving it one first when it has none."""
+    if (bound := binding()) is None:
+        g.idprotect_browser = _sealed(secrets.token_urlsafe(16))
+        set_cookie(BROWSER, g.idprotect_browser)
+        bound = sha256(g.idprotect_browser)
+    return bound
+
+
+def new_token() -> str:
+    """Return an unguessable cookie value."""
+    return secrets.token_urlsafe(32)
+
+
+def _sealed(random: str) -> str:
+    """Return a cookie's value that nobody else can make: there is no row by which to tell ours from a planted one."""
+    seal = runtime().keys.keyed_hash("browser", random)
+    return random + seal[: TOKEN_LENGTH - len(random)]
+
+
+def _is_sealed(token: str) -> bool:
+    return secrets.compare_digest(_sealed(token[:RANDOM_LENGTH]).encode(), token.encode())
+
+
+def read_cookie(name: str) -> str | None:
+    """Return a cookie's value; None when it is not of our form, or ambiguous because it came twice."""
+    values = request.cookies.getlist(_full_name(name))
+    if len(values) != 1 or len(values[0]) != TOKEN_LENGTH:
+        return None
+    return values[0]
+
+
+def set_cookie(name: str, value: str, max_age: int | None = None) -> None:
+    """Send a cookie with the answer to this request; an empty value deletes it."""
+
+    @after_this_request
+    def send(response: Response) -> Response:
+        response.set_cookie(
+            _full_name(name),
+            value,
+            max_age=max_age if value else 0,
+            path="/",
+            secure=settings().is_https,
+            httponly=True,
+            samesite="Lax",  # Strict would lose the sign-in when a relying party sends the browser here
+        )
+        return response
+
+
+def _full_name(name: str) -> str:
+    # Over http (development on localhost) a browser would not store a __Host- cookie.
+    return f"__Host-{name}" if settings().is_https else name
+
+
+@lru_cache(maxsize=64)
+def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def _canonical_address(text: str) -> IpAddress | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id:
+            return None
+        return address.ipv4_mapped or address
+    return address
+
+
+@lru_cache(maxsize=1024)
+def _describe(user_agent: str) -> tuple[str, str | None]:
+    """Return "Firefox on Windows" and the platform's name."""
+    parsed = parse(user_agent)
+    browser = parsed.user_agent.family if parsed.user_agent else None
+    system = parsed.os.family if parsed.os else None
+    platform = PLATFORMS.get(system or "")
+    if browser and system:
+        return f"{browser} on {system}".replace("Mac OS X", "macOS"), platform
+    return browser or system or "", platform

@@ -1,0 +1,97 @@
+"""Commands about applications."""
+
+import sys
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from idprotect import clients
+from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.models import Client, session
+
+client_group = AppGroup("client", help="Applications.")
+idprotect.add_command(client_group)
+
+
+@command(client_group, "create")
+@click.argument("name")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True)
+@click.option("--id", "client_id", help="Instead of a random one.")
+@click.option("--public", is_flag=True, help="It can keep no secret: single-page or native.")
+@click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
+@click.option("--first-party", is_flag=True, help="Consent is not asked.")
+@click.option(
+    "--auth-method",
+    type=click.Choice(["client_secret_basic", "client_secret_post"]),
+    default="client_secret_basic",
+)
+@click.option(
+    "--secret-stdin", is_flag=True, help="Read the secret from standard input instead of making one."
+)
+def create_client(name: str, redirect_uris: tuple[str, ...], secret_stdin: bool, **options: Any) -> Result:
+    """Register an application; its secret is shown once."""
+    secret = sys.stdin.readline().strip() if secret_stdin else None
+    client, issued = clients.create(name, redirect_uris, by=operator(), secret=secret, **options)
+    shown = _client(client)
+    if issued and not secret_stdin:
+        shown["client_secret"] = issued
+    return shown
+
+
+@command(client_group, "change")
+@click.argument("client_id")
+@click.option(
+    "--redirect-uri", "redirect_uris", multiple=True, help="All that are to remain; otherwise unchanged."
+)
+@click.option("--scope", "scopes", multiple=True, help="All that are to remain; otherwise unchanged.")
+def change_client(client_id: str, redirect_uris: tuple[str, ...], scopes: tuple[str, ...]) -> Result:
+    """Replace redirect URIs or scopes; once one is taken away, what was issued so far is refused."""
+    client = clients.get(client_id)
+    clients.change(client, operator(), redirect_uris=redirect_uris or None, scopes=scopes or None)
+    return _client(client)
+
+
+@command(client_group, "list")
+def list_clients() -> Result:
+    """List applications."""
+    return [_client(client) for client in session().scalars(select(Client).order_by(Client.name))]
+
+
+@command(client_group, "rotate-secret")
+@click.argument("client_id")
+def rotate_secret(client_id: str) -> Result:
+    """Make a new secret; what was issued so far is refused."""
+    client = clients.get(client_id)
+    return {"client_id": client.id, "client_secret": clients.rotate_secret(client, operator())}
+
+
+@command(client_group, "disable")
+@click.argument("client_id")
+def disable_client(client_id: str) -> Result:
+    """Refuse an application and all that it holds."""
+    client = clients.get(client_id)
+    clients.set_enabled(client, False, operator())
+    return _client(client)
+
+
+@command(client_group, "enable")
+@click.argument("client_id")
+def enable_client(client_id: str) -> Result:
+    """Accept an application again; what it held stays refused."""
+    client = clients.get(client_id)
+    clients.set_enabled(client, True, operator())
+    return _client(client)
+
+
+def _client(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.id,
+        "name": client.name,
+        "auth_method": client.token_endpoint_auth_method,
+        "redirect_uris": list(client.redirect_uris),
+        "scopes": list(client.scopes),
+        "first_party": client.first_party,
+        "enabled": client.enabled,
+    }

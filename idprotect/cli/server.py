@@ -1,0 +1,71 @@
+"""Commands about the server itself: database, keys, settings, upkeep."""
+
+import click
+from sqlalchemy import select
+
+from idprotect import audit, migrations, protection, retention, sessions
+from idprotect import settings as settings_module
+from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.models import User, session
+from idprotect.runtime import runtime, settings
+
+
+@command(idprotect, "init")
+def init() -> Result:
+    """Create or upgrade the database, and make the keys."""
+    migrations.upgrade()
+    ring = runtime().keys
+    return {"database": runtime().db.engine.url.render_as_string(), "signing_key": ring.signing_key().kid}
+
+
+@command(idprotect, "check")
+def check() -> Result:
+    """Explain the settings, and how the data files are doing."""
+    current = settings()
+    rows = {}
+    for key, default in settings_module.describe():
+        setting = settings_module.FIELDS[key]
+        value = getattr(current, setting.name)
+        shown = "(set)" if setting.metadata.get("secret") and value else str(value)
+        rows[key] = shown if shown == default else f"{shown}  (default {default})"
+    health = [entries.health() for entries in runtime().address_lists.values()]
+    breached = runtime().breached
+    health += [breached.health()] if breached is not None else []
+    data = {row.name: f"{row.state}, {row.entries} entries, {row.path}" for row in health}
+    return {"settings": rows, "data": data or "no data files: their detections are not evaluated"}
+
+
+@command(idprotect, "rotate-keys")
+@click.option(
+    "--emergency", is_flag=True, help="Withdraw the old keys at once: tokens signed with them are refused."
+)
+def rotate_keys(emergency: bool) -> Result:
+    """Make a new signing key; the old ones stay published, so tokens that are out stay valid."""
+    kid = runtime().keys.rotate(emergency=emergency)
+    audit.record(audit.Event.KEYS_ROTATED, actor=operator(), kid=kid, emergency=emergency)
+    return {"signing_key": kid, "published": [key["kid"] for key in runtime().keys.public_jwks()["keys"]]}
+
+
+@command(idprotect, "age-out")
+def age_out() -> Result:
+    """Close low user risk that is 180 days old."""
+    return {"aged_out": protection.age_out()}
+
+
+@command(idprotect, "purge")
+@click.option(
+    "--keep-days", default=365, show_default=True, help="Keep receipts, sign-ins and audit events so long."
+)
+def purge_old(keep_days: int) -> Result:
+    """Delete what has expired, and receipts, sign-ins and audit events that are older than a year."""
+    return retention.purge(keep_days)
+
+
+@command(idprotect, "revoke-all")
+def revoke_all() -> Result:
+    """End every sign-in of everybody, with their tokens: after a restored backup or a stolen database."""
+    ended = [
+        sessions.end_all(user.id, "revoked", actor=operator())
+        for user in session().scalars(select(User)).all()
+    ]
+    return {"ended": sum(ended)}

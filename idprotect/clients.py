@@ -1,0 +1,121 @@
+"""Registering applications, and what becomes of what they hold when they change."""
+
+import secrets
+
+from idprotect import audit, clock
+from idprotect import redirect_uris as uris
+from idprotect.audit import Event
+from idprotect.consents import SCOPES
+from idprotect.errors import InteractionError, NotFound
+from idprotect.keys import sha256
+from idprotect.models import Client, new_id, session
+
+
+def create(
+    name: str,
+    redirect_uris: tuple[str, ...],
+    *,
+    by: str,
+    client_id: str | None = None,
+    public: bool = False,
+    native: bool = False,
+    auth_method: str = "client_secret_basic",
+    first_party: bool = False,
+    scopes: tuple[str, ...] = tuple(SCOPES),
+    secret: str | None = None,
+) -> tuple[Client, str | None]:
+    """Register an application; return it with its secret, which can be shown this once.
+
+    :param public: it can keep no secret (a single-page or native application).
+    :param secret: at least 32 characters, for set-ups that need to know it in advance.
+    :raises InteractionError: for a redirect URI that is not safe, with the reason.
+    """
+    problems = _problems(redirect_uris, native=native)
+    if secret is not None and len(secret) < 32:
+        problems.append("a secret has at least 32 characters")
+    if client_id is not None and not (
+        client_id.isascii() and client_id.isprintable() and len(client_id) <= 128
+    ):
+        problems.append("a client id has at most 128 printable ASCII characters")
+    if client_id is not None and session().get(Client, client_id) is not None:
+        problems.append(f"a client with the id {client_id!r} exists")
+    if problems:
+        raise InteractionError("; ".join(problems))
+    issued = None if public else secret or secrets.token_urlsafe(32)
+    client = Client(
+        id=client_id or new_id(),
+        name=name,
+        secret_hash=sha256(issued) if issued else None,
+        token_endpoint_auth_method="none" if public else auth_method,
+        redirect_uris=list(redirect_uris),
+        grant_types=["authorization_code", "refresh_token"],
+        scopes=list(scopes),
+        native=native,
+        first_party=first_party,
+    )
+    session().add(client)
+    session().flush()
+    audit.record(Event.CLIENT_CREATED, actor=by, client_id=client.id, first_party=first_party)
+    return client, issued
+
+
+def get(client_id: str) -> Client:
+    """Return a client; raise NotFound when there is none."""
+    client = session().get(Client, client_id)
+    if client is None:
+        raise NotFound(f"no client has the id {client_id!r}")
+    return client
+
+
+def change(
+    client: Client,
+    by: str,
+    *,
+    redirect_uris: tuple[str, ...] | None = None,
+    scopes: tuple[str, ...] | None = None,
+) -> None:
+    """Change what an application may ask for; once something is taken away, everything issued so far is refused.
+
+    :raises InteractionError: for a redirect URI that is not safe, with the reason.
+    """
+    redirect_uris = tuple(client.redirect_uris) if redirect_uris is None else redirect_uris
+    scopes = tuple(client.scopes) if scopes is None else scopes
+    if problems := _problems(redirect_uris, native=client.native):
+        raise InteractionError("; ".join(problems))
+    removed = sorted({*client.redirect_uris, *client.scopes} - {*redirect_uris, *scopes})
+    if removed:
+        client.valid_after = clock.now()
+    client.redirect_uris, client.scopes = list(redirect_uris), list(scopes)
+    audit.record(
+        Event.CLIENT_CHANGED,
+        actor=by,
+        client_id=client.id,
+        change="redirect URIs or scopes",
+        redirect_uris=list(redirect_uris),
+        scopes=list(scopes),
+        removed=removed,
+    )
+
+
+def rotate_secret(client: Client, by: str) -> str:
+    """Give a client a new secret; the old one, and everything issued so far, is refused from now on."""
+    if client.is_public:
+        raise InteractionError("a public client has no secret")
+    issued = secrets.token_urlsafe(32)
+    client.secret_hash, client.valid_after = sha256(issued), clock.now()
+    audit.record(Event.CLIENT_CHANGED, actor=by, client_id=client.id, change="secret rotated")
+    return issued
+
+
+def set_enabled(client: Client, enabled: bool, by: str) -> None:
+    """Disable a client with everything it holds, or enable it; what it held stays dead."""
+    client.enabled, client.valid_after = enabled, clock.now()
+    audit.record(
+        Event.CLIENT_CHANGED, actor=by, client_id=client.id, change="enabled" if enabled else "disabled"
+    )
+
+
+def _problems(redirect_uris: tuple[str, ...], *, native: bool) -> list[str]:
+    if not redirect_uris:
+        return ["at least one redirect URI is needed"]
+    return [problem for uri in redirect_uris if (problem := uris.problem(uri, native=native))]

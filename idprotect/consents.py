@@ -1,0 +1,73 @@
+"""What users allowed applications to see: remembered, looked up, revoked."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, select, update
+
+from idprotect import audit, clock, protection
+from idprotect.audit import Event
+from idprotect.models import AuthorizationCode, Consent, Token, User, dialect, insert, rows_changed, session
+
+#: What each scope lets an application see, in words for its owner.
+SCOPES: dict[str, tuple[str, str]] = {
+    "openid": ("Know who you are", "An identifier that stays the same each time you sign in."),
+    "profile": ("See your name", "Your name and user name."),
+    "email": ("See your mail address", "The address of your account."),
+    "offline_access": (
+        "Stay signed in",
+        "Keep its access while you are away, until you or the administrator end it.",
+    ),
+}
+
+
+_SCOPES = select(Consent.scopes).where(
+    Consent.user_id == bindparam("user_id"), Consent.client_id == bindparam("client_id")
+)
+
+
+def covers(user_id: str, client_id: str, scopes: frozenset[str]) -> bool:
+    """Whether the user allowed this application all of these scopes before."""
+    given = session().scalar(_SCOPES, {"user_id": user_id, "client_id": client_id})
+    return given is not None and scopes <= set(given)
+
+
+def give(user: User, client_id: str, scopes: frozenset[str]) -> None:
+    """Remember a consent; what was allowed before stays allowed."""
+    before = session().get(Consent, (user.id, client_id))
+    together = sorted(scopes | set(before.scopes if before else ()))
+    statement = insert(Consent, dialect()).values(
+        user_id=user.id, client_id=client_id, scopes=together, given_at=clock.now()
+    )
+    session().execute(
+        statement.on_conflict_do_update(
+            index_elements=["user_id", "client_id"], set_={"scopes": together, "given_at": clock.now()}
+        )
+    )
+    audit.record(
+        Event.CONSENT_GIVEN, actor=user.username, user_id=user.id, client_id=client_id, scopes=sorted(scopes)
+    )
+
+
+def of(user_id: str) -> Sequence[Consent]:
+    """Return all consents of a user."""
+    return session().scalars(select(Consent).where(Consent.user_id == user_id)).all()
+
+
+def revoke(user: User, client_id: str) -> None:
+    """Take a consent back; what the application got by it is refused from now on."""
+    now = clock.now()
+    protection.hold(user.id)
+    session().execute(delete(Consent).where(Consent.user_id == user.id, Consent.client_id == client_id))
+    # Codes first, and tokens until there are none: what is being issued at this moment comes to light meanwhile.
+    codes = update(AuthorizationCode).where(
+        AuthorizationCode.user_id == user.id,
+        AuthorizationCode.client_id == client_id,
+        AuthorizationCode.used_at.is_(None),
+    )
+    rows_changed(codes.values(used_at=now))
+    tokens = update(Token).where(
+        Token.user_id == user.id, Token.client_id == client_id, Token.revoked_at.is_(None)
+    )
+    while rows_changed(tokens.values(revoked_at=now)):
+        pass
+    audit.record(Event.CONSENT_REVOKED, actor=user.username, user_id=user.id, client_id=client_id)

@@ -1,0 +1,161 @@
+"""``IDProtect(app)``: everything wired, in reading order."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, g, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, bindparam, event, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from idprotect import settings as settings_module
+from idprotect.cli import idprotect as command_group
+from idprotect.hosts import HostDirectory, HostUsers
+from idprotect.intelligence.address_lists import AddressList
+from idprotect.intelligence.breached_passwords import BreachedPasswords
+from idprotect.keys import KeyRing
+from idprotect.models import SignIn, rows_changed, session
+from idprotect.oidc.server import create_server
+from idprotect.passwords import Passwords
+from idprotect.risk import Detector
+from idprotect.risk.detections.repeated_failures import RepeatedFailures
+from idprotect.runtime import Runtime
+from idprotect.senders import Sender
+from idprotect.senders.http_gateway import HttpGateway
+from idprotect.senders.null import NullSender
+from idprotect.senders.outbox import Outbox
+from idprotect.senders.smtp import SmtpSender
+from idprotect.settings import Settings
+from idprotect.users import LocalDirectory
+from idprotect.web import create_blueprint, pages
+
+_SEEN = update(SignIn).where(SignIn.id == bindparam("sign_in_id")).values(last_seen_at=bindparam("seen_at"))
+
+
+class IDProtect:
+    """The extension: ``IDProtect(app, db, users)``, or ``IDProtect(db=db, users=users)`` and ``init_app(app)`` later.
+
+    :param db: the host application's ``SQLAlchemy``; our tables live in its database.
+    :param users: how to reach the host's users; None: idprotect keeps its own.
+    """
+
+    def __init__(
+        self, app: Flask | None = None, db: SQLAlchemy | None = None, users: HostUsers | None = None
+    ) -> None:
+        self._db, self._users = db, users
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask, db: SQLAlchemy | None = None, users: HostUsers | None = None) -> None:
+        """Add idprotect to an application. Nothing about it is kept on this object, which may serve several."""
+        db, users = db or self._db, users or self._users
+        if db is None:
+            raise TypeError("IDProtect needs db, the application's SQLAlchemy object")
+        settings = settings_module.load(app.config)
+        keys = KeyRing(settings.instance_dir / "keys")
+        passwords = Passwords(
+            keys.pepper,
+            time_cost=settings.argon2_time_cost,
+            memory_kib=settings.argon2_memory_kib,
+            parallelism=settings.argon2_parallelism,
+            parallel=settings.parallel_hashes,
+        )
+        app.extensions["idprotect"] = Runtime(
+            settings=settings,
+            db=db,
+            keys=keys,
+            passwords=passwords,
+            directory=HostDirectory(users) if users is not None else LocalDirectory(),
+            address_lists=_address_lists(settings),
+            breached=BreachedPasswords(settings.breached_passwords) if settings.breached_passwords else None,
+            detections=_detections(settings),
+            sms=_sms_sender(settings),
+            mail=_mail_sender(settings),
+            server=create_server(),
+        )
+        if not app.secret_key:
+            app.secret_key = keys.app_secret
+        app.register_blueprint(create_blueprint(), url_prefix=_prefix(app, settings))
+        if "idprotect" not in app.cli.commands:
+            app.cli.add_command(command_group)
+        _live_in_host(app)
+
+
+def _prefix(app: Flask, settings: Settings) -> str | None:
+    """Return the path of the issuer as the application sees it, which may itself be mounted below a path."""
+    root = app.config["APPLICATION_ROOT"].rstrip("/")
+    path = f"{settings.url_prefix}/".removeprefix(f"{root}/").strip("/")
+    return f"/{path}" if path else None
+
+
+def _live_in_host(app: Flask) -> None:
+    """Get on with what else an application has: CSRF protection, error pages, and views that commit nothing."""
+    pages.register_errors_of_host(app)
+
+    def exempt() -> None:
+        # Our forms carry their own tokens, bound to the sign-in; the host's would be refused beside them.
+        if (csrf := app.extensions.get("csrf")) is not None:
+            csrf.exempt(app.blueprints["idprotect"])
+
+    exempt()
+    app.before_request(exempt)  # an application may begin to protect itself after this
+
+    @app.teardown_request
+    def keep_alive(_error: BaseException | None) -> None:
+        """Store that the sign-in was used, in a request of the host's that looked at it and may not have committed."""
+        current, seen_at = g.get("idprotect_current"), g.pop("idprotect_seen_at", None)
+        if current is None or seen_at is None or request.blueprint == "idprotect":
+            return
+        try:
+            session().rollback()
+            rows_changed(_SEEN, sign_in_id=current.sign_in.id, seen_at=seen_at)
+            session().commit()
+        except SQLAlchemyError:
+            session().rollback()
+
+
+def _address_lists(settings: Settings) -> dict[str, AddressList]:
+    max_age = timedelta(seconds=settings.address_list_max_age) if settings.address_list_max_age else None
+    return {name: AddressList(path, name, max_age=max_age) for name, path in settings.address_lists.items()}
+
+
+def _detections(settings: Settings) -> tuple[Detector, ...]:
+    """Return the detectors with the thresholds that are settings."""
+    return tuple(
+        RepeatedFailures(settings.repeated_failures) if isinstance(detector, RepeatedFailures) else detector
+        for detector in settings.detections
+    )
+
+
+def _sms_sender(settings: Settings) -> Sender:
+    if settings.sms_sender == "outbox":
+        return Outbox(settings.instance_dir / "outbox")
+    if settings.sms_sender == "http":
+        return HttpGateway(settings.sms_gateway_url or "", settings.sms_gateway_token or "")
+    return NullSender()
+
+
+def _mail_sender(settings: Settings) -> Sender:
+    if settings.mail_sender == "outbox":
+        return Outbox(settings.instance_dir / "outbox")
+    if settings.mail_sender == "smtp":
+        return SmtpSender(
+            settings.smtp_host,
+            settings.mail_from,
+            port=settings.smtp_port,
+            security=settings.smtp_tls,
+            user_name=settings.smtp_username,
+            password=settings.smtp_password,
+        )
+    return NullSender()
+
+
+def tune_sqlite(engine: Engine) -> None:
+    """Make SQLite behave as a server's database: concurrent readers, foreign keys, patience with other writers."""
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()

@@ -1,0 +1,99 @@
+"""The forms of the pages. Each is bound to one browser, sign-in and purpose by its token."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import request
+from wtforms import Form, PasswordField, StringField
+from wtforms.csrf.session import SessionCSRF
+from wtforms.validators import InputRequired, Length
+
+from idprotect import browser, sign_ins
+from idprotect.errors import InteractionError
+from idprotect.runtime import runtime
+
+EXPIRED = "This page was open for too long, or was opened in another browser. Please try again."
+
+
+class PageForm(Form):  # type: ignore[misc]
+    """A form with nothing but its token, and the base of the others."""
+
+    class Meta:
+        """The token is an HMAC over browser, sign-in and the kind of form, and lives two hours."""
+
+        csrf = True
+        csrf_class = SessionCSRF
+        csrf_time_limit = timedelta(hours=2)
+
+    @classmethod
+    def for_page(cls, purpose: str = "") -> Any:
+        """Return the form, filled with what was submitted."""
+        current = sign_ins.current()
+        bound = ":".join(
+            (browser.ensure_binding(), current.sign_in.id if current else "", cls.__name__, purpose)
+        )
+        meta = {"csrf_context": {"csrf": bound}, "csrf_secret": runtime().keys.app_secret.encode()}
+        return cls(request.form if request.method == "POST" else None, meta=meta)
+
+    def check(self) -> None:
+        """Validate what was submitted; raise InteractionError with the first thing that is wrong."""
+        if self.validate():
+            return
+        if "csrf_token" in self.errors:
+            raise InteractionError(EXPIRED)
+        raise InteractionError("Please check what you typed.")
+
+    def refuse(self, error: InteractionError) -> None:
+        """Show an error at its field, or on top when it has none."""
+        field = self._fields.get(error.field or "")
+        if field is not None:
+            field.errors = [*field.errors, error.message]
+        elif not (self.errors.keys() - {"csrf_token"}):
+            self.form_errors: list[str] = [*self.form_errors, error.message]
+
+    def take_over(self, other: "PageForm") -> "PageForm":
+        """Show what was wrong with another form of the same page, which has no place for it."""
+        self.form_errors = [*self.form_errors, *other.form_errors]
+        return self
+
+
+class SignInForm(PageForm):
+    """User name and password."""
+
+    username = StringField("User name", [InputRequired("Please type your user name."), Length(max=256)])
+    password = PasswordField("Password", [InputRequired("Please type your password."), Length(max=1024)])
+
+
+class CodeForm(PageForm):
+    """A one-time code."""
+
+    code = StringField("Code", [InputRequired("Please type the code."), Length(max=64)])
+
+
+class PhoneForm(PageForm):
+    """A telephone number."""
+
+    phone = StringField("Mobile number", [InputRequired("Please type your number."), Length(max=40)])
+
+
+class NewPasswordForm(PageForm):
+    """A new password, twice."""
+
+    new = PasswordField("New password", [InputRequired("Please type a new password."), Length(max=1024)])
+    confirm = PasswordField(
+        "New password again", [InputRequired("Please type the new password again."), Length(max=1024)]
+    )
+
+    def check(self) -> None:
+        """Validate, and compare the two."""
+        super().check()
+        if self.new.data != self.confirm.data:
+            raise InteractionError("The two passwords are not the same.", "confirm")
+
+
+class ChangePasswordForm(NewPasswordForm):
+    """The current password and a new one, twice."""
+
+    current = PasswordField(
+        "Current password", [InputRequired("Please type your current password."), Length(max=1024)]
+    )

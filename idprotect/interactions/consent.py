@@ -1,0 +1,61 @@
+"""Asks the user whether an application may see what it asks for."""
+
+from flask import request
+
+from idprotect import clock, consents
+from idprotect.conditional_access import Step
+from idprotect.consents import SCOPES
+from idprotect.errors import InteractionError
+from idprotect.forms import PageForm
+from idprotect.interactions.base import Page, Visit
+from idprotect.models import Client, session
+
+
+class ConsentPage:
+    """Only what is shown is granted."""
+
+    step = Step.CONSENT
+
+    def form(self, visit: Visit) -> PageForm:
+        """Allow or deny."""
+        return PageForm.for_page("consent")  # type: ignore[no-any-return]
+
+    def show(self, visit: Visit, form: PageForm) -> Page:
+        """Name the application and each thing it would see."""
+        client = session().get_one(Client, visit.access.client_id)
+        scopes = [scope for scope in SCOPES if scope in visit.pending.scopes] + [
+            scope for scope in visit.pending.scopes if scope not in SCOPES
+        ]
+        return Page(
+            "interactions/consent.html",
+            {
+                "client": {
+                    "name": client.name,
+                    "uri": client.uri,
+                    "policy_uri": client.policy_uri,
+                    "tos_uri": client.tos_uri,
+                },
+                "scopes": [
+                    {
+                        "name": scope,
+                        "label": SCOPES.get(scope, (scope, ""))[0],
+                        "description": SCOPES.get(scope, ("", ""))[1],
+                    }
+                    for scope in scopes
+                ],
+                "form": form,
+                "action": visit.url(),
+            },
+        )
+
+    def submit(self, visit: Visit, form: PageForm) -> str | None:
+        """Remember the consent; denying goes back to the application with ``access_denied``."""
+        answer = request.form.get("answer")
+        if answer == "deny":
+            return "deny"
+        if answer != "allow":
+            raise InteractionError("Please choose.")
+        consents.give(visit.user, visit.access.client_id, frozenset(visit.pending.scopes))
+        visit.pending.consented_at = clock.now()
+        session().commit()
+        return None

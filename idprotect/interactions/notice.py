@@ -1,0 +1,48 @@
+"""Tells a person what is unusual before asking for anything."""
+
+from idprotect import clock
+from idprotect.conditional_access import Step
+from idprotect.forms import PageForm
+from idprotect.interactions.base import Page, Visit
+from idprotect.models import session
+from idprotect.protection import has_open
+
+
+class Notice:
+    """The first page of both recoveries."""
+
+    step = Step.NOTICE
+
+    def form(self, visit: Visit) -> PageForm:
+        """A button to go on."""
+        return PageForm.for_page("notice")  # type: ignore[no-any-return]
+
+    def show(self, visit: Visit, form: PageForm) -> Page:
+        """Name place, device and time; never scores or rules."""
+        about_user = visit.verdict.decision.about_user
+        steps = [_COMING[step] for step in visit.verdict.decision.steps if step in _COMING]
+        return Page(
+            "interactions/notice.html",
+            {
+                "kind": "user_risk" if about_user else "sign_in_risk",
+                "leaked": about_user and has_open(visit.user.id, "leaked_credentials"),
+                "place": visit.sign_in.place,
+                "device": visit.sign_in.device_name,
+                "at": f"{visit.sign_in.signed_in_at:%d %B %Y, %H:%M} UTC",
+                "steps": steps,
+                "form": form,
+                "action": visit.url(),
+            },
+        )
+
+    def submit(self, visit: Visit, form: PageForm) -> None:
+        """Note that the person was told."""
+        visit.sign_in.noticed_at = clock.now()
+        session().commit()
+
+
+_COMING = {
+    Step.MFA_REGISTRATION: "Add a second way to verify",
+    Step.MFA: "Verify that it is you",
+    Step.PASSWORD_CHANGE: "Choose a new password",
+}

@@ -1,0 +1,180 @@
+"""Second factors: which ones a user has, and the one way through which any of them is proved or added.
+
+To add a method: write a class of the shape :class:`idprotect.methods.base.Method` in a file of its own, and add it
+to ``METHODS``. (The password is checked in :mod:`idprotect.sign_ins`.)
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+
+from idprotect import audit, clock, notifications, protection, sign_ins, throttle
+from idprotect.audit import Event
+from idprotect.errors import InteractionError
+from idprotect.methods import recovery
+from idprotect.methods.base import Method
+from idprotect.methods.sms import Sms
+from idprotect.methods.totp import Totp
+from idprotect.models import Authenticator, SignIn, User, rows_changed, session
+from idprotect.runtime import settings
+
+_ALL: tuple[Method, ...] = (Totp(), Sms())
+METHODS = {method.name: method for method in _ALL}
+RECOVERY_CODE = "recovery_code"
+LONGEST_CODE = 64
+WRONG_CODE = "This code is not right, or it was used or replaced by a newer one."
+
+
+def registered(user_id: str) -> Sequence[Authenticator]:
+    """Return the authenticators that can be used, best first."""
+    statement = select(Authenticator).where(
+        Authenticator.user_id == user_id,
+        Authenticator.confirmed_at.is_not(None),
+        Authenticator.disabled_at.is_(None),
+    )
+    found = session().scalars(statement.order_by(Authenticator.created_at)).all()
+    order = list(METHODS)
+    return sorted((a for a in found if a.method in METHODS), key=lambda a: order.index(a.method))
+
+
+def unconfirmed(user: User, sign_in: SignIn, method: str) -> Authenticator | None:
+    """Return what is being registered in this sign-in."""
+    statement = select(Authenticator).where(
+        Authenticator.user_id == user.id,
+        Authenticator.method == method,
+        Authenticator.confirmed_at.is_(None),
+        Authenticator.registered_in == sign_in.id,
+    )
+    return session().scalar(statement.order_by(Authenticator.created_at.desc()))
+
+
+def prove(user: User, sign_in: SignIn, authenticator: Authenticator, code: str) -> None:
+    """Prove a second factor by one code.
+
+    :raises InteractionError: when the code is wrong; it has been counted before it was compared.
+    """
+    _count_try(user, sign_in)
+    method = METHODS[authenticator.method]
+    if not method.is_right(authenticator, sign_in, _digits(code)):
+        _note_failure(user, sign_in, authenticator)
+        raise InteractionError(WRONG_CODE, "code")
+    authenticator.failures, authenticator.last_used_at = 0, clock.now()
+    _passed(user, sign_in, method.amr, method.name)
+
+
+def prove_by_recovery_code(user: User, sign_in: SignIn, code: str) -> None:
+    """Prove a second factor by a recovery code.
+
+    :raises InteractionError: when there is no such unused code.
+    """
+    _count_try(user, sign_in)
+    if not recovery.use(user.id, code[:LONGEST_CODE]):
+        audit.record(
+            Event.MFA_FAILED, actor="anonymous", user_id=user.id, sign_in_id=sign_in.id, method=RECOVERY_CODE
+        )
+        session().commit()
+        raise InteractionError(WRONG_CODE, "code")
+    _passed(user, sign_in, "otp", RECOVERY_CODE)
+    notifications.recovery_code_used(user, recovery.left(user.id))
+
+
+def start_registration(user: User, sign_in: SignIn, method_name: str, text: str = "") -> Authenticator:
+    """Make an authenticator that a code still has to prove; it replaces what was begun before."""
+    authenticator = METHODS[method_name].register(user, sign_in, text)
+    begun = (
+        Authenticator.user_id == user.id,
+        Authenticator.method == method_name,
+        Authenticator.confirmed_at.is_(None),
+    )
+    session().execute(delete(Authenticator).where(*begun))
+    session().add(authenticator)
+    session().commit()
+    return authenticator
+
+
+def confirm_registration(
+    user: User, sign_in: SignIn, authenticator: Authenticator, code: str, *, at_risk: bool
+) -> list[str]:
+    """Let an authenticator count, because a code proved it; return new recovery codes if the user has none.
+
+    :param at_risk: added during a risky sign-in: flagged, and told to the user.
+    :raises InteractionError: when the code is wrong.
+    """
+    _count_try(user, sign_in)
+    method = METHODS[authenticator.method]
+    if not method.is_right(authenticator, sign_in, _digits(code)):
+        raise InteractionError(WRONG_CODE, "code")
+    now = clock.now()
+    statement = (
+        update(Authenticator)
+        .where(Authenticator.id == authenticator.id, Authenticator.confirmed_at.is_(None))
+        .values(confirmed_at=now, last_used_at=now, registered_at_risk=at_risk)
+    )
+    if rows_changed(statement) != 1:
+        raise InteractionError(WRONG_CODE, "code")
+    disabled = (Authenticator.user_id == user.id, Authenticator.disabled_at.is_not(None))
+    session().execute(delete(Authenticator).where(*disabled))  # this one takes their place
+    audit.record(
+        Event.FACTOR_ADDED,
+        actor=user.username,
+        user_id=user.id,
+        sign_in_id=sign_in.id,
+        method=method.name,
+        at_risk=at_risk,
+    )
+    notifications.factor_added(user, method.label, at_risk=at_risk)
+    _passed(user, sign_in, method.amr, method.name)
+    return recovery.replace(user) if not recovery.left(user.id) else []
+
+
+def remove(user: User, authenticator: Authenticator, by: str) -> None:
+    """Take an authenticator away."""
+    label = METHODS[authenticator.method].label if authenticator.method in METHODS else authenticator.method
+    session().delete(authenticator)
+    audit.record(Event.FACTOR_REMOVED, actor=by, user_id=user.id, method=authenticator.method)
+    notifications.factor_removed(user, label)
+
+
+def _count_try(user: User, sign_in: SignIn) -> None:
+    """Count before comparing, over all sessions of the account and within this one; commits."""
+    throttle.check(f"mfa-user:{user.id}", settings().mfa_tries_per_hour, timedelta(hours=1))
+    window = timedelta(seconds=settings().one_time_code_lifetime)
+    throttle.check(f"mfa-sign-in:{sign_in.id}", settings().one_time_code_tries, window)
+
+
+def _passed(user: User, sign_in: SignIn, amr: str, method: str) -> None:
+    protection.hold(user.id)
+    throttle.take_back(f"mfa-user:{user.id}")
+    throttle.forget(f"mfa-sign-in:{sign_in.id}")
+    sign_ins.prove(sign_in, amr)
+    audit.record(Event.MFA_PASSED, actor=user.username, user_id=user.id, sign_in_id=sign_in.id, method=method)
+
+
+def _note_failure(user: User, sign_in: SignIn, authenticator: Authenticator) -> None:
+    """Count a consecutive failure of the authenticator itself, over days; disable it at the hundredth. Commits."""
+    statement = (
+        update(Authenticator)
+        .where(Authenticator.id == authenticator.id)
+        .values(failures=Authenticator.failures + 1)
+        .returning(Authenticator.failures)
+    )
+    failures = session().execute(statement, execution_options={"synchronize_session": False}).scalar_one()
+    audit.record(
+        Event.MFA_FAILED,
+        actor="anonymous",
+        user_id=user.id,
+        sign_in_id=sign_in.id,
+        method=authenticator.method,
+    )
+    if failures >= throttle.MOST_FAILURES:
+        rows_changed(
+            update(Authenticator).where(Authenticator.id == authenticator.id).values(disabled_at=clock.now())
+        )
+        audit.record(Event.FACTOR_DISABLED, actor="system", user_id=user.id, method=authenticator.method)
+    session().commit()
+
+
+def _digits(code: str) -> str:
+    """Return the one canonical form of a typed code: spaces and dashes are how people copy it."""
+    return "".join(c for c in code[:LONGEST_CODE] if c in "0123456789")

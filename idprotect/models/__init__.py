@@ -1,0 +1,34 @@
+"""What is stored."""
+
+from idprotect.models.base import Base, add, dialect, insert, new_id, rows_changed, session
+from idprotect.models.oauth import AuthorizationCode, Client, Consent, PendingAuthorization, Token
+from idprotect.models.policy import PolicyVersion, Receipt
+from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
+from idprotect.models.user import AuditEvent, Authenticator, Challenge, Device, RecoveryCode, Throttle, User
+
+__all__ = [
+    "AuditEvent",
+    "Authenticator",
+    "AuthorizationCode",
+    "Base",
+    "Challenge",
+    "Client",
+    "Consent",
+    "Device",
+    "PendingAuthorization",
+    "PolicyVersion",
+    "Receipt",
+    "RecoveryCode",
+    "RiskDetection",
+    "RiskHistory",
+    "SignIn",
+    "Throttle",
+    "Token",
+    "User",
+    "add",
+    "dialect",
+    "insert",
+    "new_id",
+    "rows_changed",
+    "session",
+]

@@ -1,0 +1,82 @@
+"""The declarative base, the column types, and the session that every query of idprotect runs in.
+
+The tables belong to no particular ``SQLAlchemy`` object: the stand-alone server brings its own, a host
+application lends the one it has.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, cast
+
+from flask import current_app
+from sqlalchemy import JSON, CursorResult, DateTime, Dialect, Insert, Table, TypeDecorator
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC; SQLite keeps none of the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive time would be ambiguous")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables of idprotect; their names begin with ``idprotect_``."""
+
+    type_annotation_map = {
+        datetime: UtcDateTime,
+        list[str]: JSON,
+        list[Any]: JSON,
+        dict[str, Any]: JSON,
+    }
+
+
+def new_id() -> str:
+    """Return an opaque 128-bit id."""
+    return secrets.token_hex(16)
+
+
+def session() -> Session:
+    """Return the database session of the current request."""
+    current: Session = current_app.extensions["idprotect"].db.session()
+    return current
+
+
+def dialect() -> str:
+    """Return the name of the connected database's dialect."""
+    return session().get_bind().dialect.name
+
+
+def insert(model: type[Base], dialect_name: str) -> "sqlite.Insert | postgresql.Insert":
+    """Return an INSERT of a dialect, which knows ``on_conflict_do_…``."""
+    return postgresql.insert(model) if dialect_name == "postgresql" else sqlite.insert(model)
+
+
+def add(model: type[Base], values: Mapping[str, Any]) -> None:
+    """Insert one row without loading the object machinery: the hot path writes rows it never reads."""
+    session().execute(_insert(model), values)
+
+
+def rows_changed(statement: Any, **parameters: Any) -> int:
+    """Run a conditional UPDATE or DELETE and return how many rows it hit; the count decides."""
+    options = {"synchronize_session": False}
+    result = session().execute(statement, parameters, execution_options=options)
+    return cast(CursorResult[Any], result).rowcount
+
+
+@lru_cache
+def _insert(model: type[Base]) -> Insert:
+    return cast(Table, model.__table__).insert()

@@ -1,0 +1,180 @@
+"""What OAuth needs stored: clients, pending authorizations, codes, tokens, consents.
+
+Codes and tokens are kept as SHA-256 of the value; whoever reads the database can use none of them.
+"""
+
+import hmac
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idprotect import clock, redirect_uris
+from idprotect.keys import sha256
+from idprotect.models.base import Base, new_id
+
+
+class Client(Base):
+    """An application as we store it (RFC 6749 section 2).
+
+    :ivar secret_hash: SHA-256 of a generated secret; None for a public client.
+    :ivar first_party: consent is not asked; only administrators set it.
+    :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
+    """
+
+    __tablename__ = "idprotect_client"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(128))
+    uri: Mapped[str | None] = mapped_column(Text)
+    policy_uri: Mapped[str | None] = mapped_column(Text)
+    tos_uri: Mapped[str | None] = mapped_column(Text)
+    secret_hash: Mapped[str | None] = mapped_column(String(64))
+    token_endpoint_auth_method: Mapped[str] = mapped_column(String(32))
+    redirect_uris: Mapped[list[str]]
+    grant_types: Mapped[list[str]]
+    scopes: Mapped[list[str]]
+    native: Mapped[bool] = mapped_column(default=False)
+    first_party: Mapped[bool] = mapped_column(default=False)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    valid_after: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @property
+    def client_id(self) -> str:
+        """The identifier by Authlib's name."""
+        return self.id
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no secret (RFC 6749 section 2.1)."""
+        return self.token_endpoint_auth_method == "none"  # noqa: S105 (no secret)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Compare exactly; what should never have been registered is refused here too."""
+        is_registered = redirect_uris.is_registered(redirect_uri, self.redirect_uris, native=self.native)
+        return is_registered and redirect_uris.problem(redirect_uri, native=self.native) is None
+
+    def get_default_redirect_uri(self) -> str | None:
+        """Return nothing: what is omitted at the authorize endpoint would go unchecked at the token endpoint."""
+        return None
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Only codes are given out."""
+        return response_type == "code" and "authorization_code" in self.grant_types
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Only what was registered."""
+        return grant_type in self.grant_types
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Compare in constant time; a client without a secret has none that is right."""
+        return self.secret_hash is not None and hmac.compare_digest(sha256(client_secret), self.secret_hash)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Exactly the method that was registered, at every endpoint."""
+        return method == self.token_endpoint_auth_method
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """Return the scope when the client may have all of it; None refuses the request."""
+        if not scope or not scope.split() or not self.has_scopes(scope):
+            return None
+        return " ".join(dict.fromkeys(scope.split()))
+
+    def has_scopes(self, scope: str) -> bool:
+        """Whether it is registered for all of these scopes, still."""
+        return set(scope.split()) <= set(self.scopes)
+
+
+class PendingAuthorization(Base):
+    """A validated request that waits for its user; bound to one browser, consumed once, minutes to live.
+
+    :ivar payload: the parameters as they were resolved at the authorize endpoint; empty for a page of ours or of
+        a host application, which waits at ``return_to``.
+    :ivar binding: SHA-256 of the browser's secret.
+    :ivar sign_in_after: a sign-in before this time is not good enough (``prompt=login``, ``max_age``).
+    :ivar consented_at: when consent was given to this very request (``prompt=consent``).
+    """
+
+    __tablename__ = "idprotect_pending_authorization"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    binding: Mapped[str | None] = mapped_column(String(64))
+    client_id: Mapped[str] = mapped_column(String(128))
+    client_name: Mapped[str] = mapped_column(String(128), default="")
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    return_to: Mapped[str | None] = mapped_column(Text)
+    scopes: Mapped[list[str]] = mapped_column(default=list)
+    sign_in_after: Mapped[datetime | None]
+    ask_consent: Mapped[bool] = mapped_column(default=False)
+    consented_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    consumed_at: Mapped[datetime | None]
+
+
+class AuthorizationCode(Base):
+    """A code (RFC 6749 section 4.1.2), with what the ID token will say about the sign-in."""
+
+    __tablename__ = "idprotect_authorization_code"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(128))
+    user_id: Mapped[str] = mapped_column(String(32))
+    sign_in_id: Mapped[str] = mapped_column(String(32))
+    family_id: Mapped[str] = mapped_column(String(32))
+    redirect_uri: Mapped[str | None] = mapped_column(Text)
+    scope: Mapped[str] = mapped_column(Text)
+    nonce: Mapped[str | None] = mapped_column(Text)
+    code_challenge: Mapped[str | None] = mapped_column(String(128))
+    acr: Mapped[str] = mapped_column(String(32))
+    amr: Mapped[list[str]]
+    auth_time: Mapped[datetime]
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+
+
+class Token(Base):
+    """One issue of tokens: an access token, and the refresh token that came with it.
+
+    :ivar scope: of the access token; ``granted_scope`` is that of the refresh token, which never narrows.
+    :ivar family_id: shared by all that descend from one code; reuse kills the family.
+    :ivar refresh_used_at: when the refresh token was rotated; presented again, it is stolen.
+    :ivar family_expires_at: absolute end of the family.
+    """
+
+    __tablename__ = "idprotect_token"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    family_id: Mapped[str] = mapped_column(String(32), index=True)
+    client_id: Mapped[str] = mapped_column(String(128))
+    user_id: Mapped[str | None] = mapped_column(String(32))
+    sign_in_id: Mapped[str | None] = mapped_column(String(32))
+    scope: Mapped[str] = mapped_column(Text)
+    granted_scope: Mapped[str] = mapped_column(Text)
+    access_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    access_expires_at: Mapped[datetime]
+    refresh_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    refresh_expires_at: Mapped[datetime | None]
+    refresh_used_at: Mapped[datetime | None]
+    family_expires_at: Mapped[datetime] = mapped_column(index=True)
+    acr: Mapped[str | None] = mapped_column(String(32))
+    amr: Mapped[list[str]] = mapped_column(default=list)
+    auth_time: Mapped[datetime | None]
+    issued_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_idprotect_token_user_client", "user_id", "client_id"),)
+
+
+class Consent(Base):
+    """What a user allowed one application to see; remembered and revocable."""
+
+    __tablename__ = "idprotect_consent"
+
+    user_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    scopes: Mapped[list[str]]
+    given_at: Mapped[datetime]

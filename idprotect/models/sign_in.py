@@ -1,0 +1,122 @@
+"""What happened at each sign-in, and what was found suspicious. These rows outlive their user."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idprotect import clock
+from idprotect.models.base import Base, new_id
+from idprotect.risk import About, RiskDetail, RiskLevel, RiskState
+
+
+class SignIn(Base):
+    """One act of signing in, good or bad; a good one is the session, as long as it has a cookie.
+
+    :ivar signed_in_at: when the password was found right.
+    :ivar authenticated_at: when a factor was last proved; the ``auth_time`` claim.
+    :ivar cookie_hash: SHA-256 of the cookie's value; None once the browser got another sign-in.
+    :ivar risk_level: real-time level, frozen; policies use this one.
+    :ivar aggregated_level: level of what is open now; findings and feedback move it.
+    :ivar reviewed_at: when the person was asked about an earlier, stopped sign-in.
+    :ivar completed_at: when it first ended with access.
+    :ivar ended_at: when it was ended: its tokens are dead as well.
+    """
+
+    __tablename__ = "idprotect_sign_in"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    user_id: Mapped[str | None] = mapped_column(String(32))
+    succeeded: Mapped[bool]
+    signed_in_at: Mapped[datetime]
+    authenticated_at: Mapped[datetime]
+    amr: Mapped[list[str]] = mapped_column(default=list)
+    mfa_at: Mapped[datetime | None]
+    noticed_at: Mapped[datetime | None]
+    registration_skipped_at: Mapped[datetime | None]
+    reviewed_at: Mapped[datetime | None]
+    with_temporary_password: Mapped[bool] = mapped_column(default=False)
+
+    ip_address: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str] = mapped_column(Text, default="")
+    device_name: Mapped[str] = mapped_column(String(128), default="")
+    platform: Mapped[str | None] = mapped_column(String(32))
+    place: Mapped[str | None] = mapped_column(String(128))
+    country: Mapped[str | None] = mapped_column(String(2))
+    device_hash: Mapped[str | None] = mapped_column(String(64))
+    known_device: Mapped[bool] = mapped_column(default=False)
+
+    cookie_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    last_seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(64))
+
+    risk_level: Mapped[int] = mapped_column(default=int(RiskLevel.NONE))
+    aggregated_level: Mapped[int] = mapped_column(default=int(RiskLevel.NONE))
+    risk_state: Mapped[str] = mapped_column(String(32), default=str(RiskState.NONE))
+    risk_detail: Mapped[str] = mapped_column(String(32), default=str(RiskDetail.NONE))
+    not_evaluated: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    __table_args__ = (Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),)
+
+    @property
+    def risk(self) -> RiskLevel:
+        """The frozen real-time level."""
+        return RiskLevel(self.risk_level)
+
+    @property
+    def acr(self) -> str:
+        """The class reached: ``aal2`` with a second factor, else ``aal1`` (NIST SP 800-63B)."""
+        return "aal2" if "mfa" in self.amr else "aal1"
+
+
+class RiskDetection(Base):
+    """One suspicious thing, with its state. Only :mod:`idprotect.protection` changes the state."""
+
+    __tablename__ = "idprotect_risk_detection"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(String(32))
+    sign_in_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    about: Mapped[str] = mapped_column(String(16))
+    level: Mapped[int]
+    timing: Mapped[str] = mapped_column(String(16))
+    reasons: Mapped[list[str]]
+    evidence: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    detected_at: Mapped[datetime] = mapped_column(default=clock.now)
+    state: Mapped[str] = mapped_column(String(32), default=str(RiskState.AT_RISK))
+    detail: Mapped[str] = mapped_column(String(32), default=str(RiskDetail.NONE))
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(256))
+
+    __table_args__ = (Index("ix_idprotect_risk_detection_user_state", "user_id", "state"),)
+
+    @property
+    def risk(self) -> RiskLevel:
+        """The level of the detection."""
+        return RiskLevel(self.level)
+
+    @property
+    def is_about_user(self) -> bool:
+        """Whether it counts at its own level, whatever came of a sign-in."""
+        return self.about == About.USER
+
+
+class RiskHistory(Base):
+    """One change of a user's risk: from, to, cause, actor, time."""
+
+    __tablename__ = "idprotect_risk_history"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(32), index=True)
+    at: Mapped[datetime] = mapped_column(default=clock.now)
+    from_level: Mapped[int]
+    to_level: Mapped[int]
+    state: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(String(32))
+    cause: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(String(256))

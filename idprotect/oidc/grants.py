@@ -1,0 +1,287 @@
+"""The two grants that let tokens out, each asking the gate, each using up what it was given by one write."""
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grants
+from authlib.oauth2.rfc7636 import CodeChallenge
+from sqlalchemy import Row, Table, bindparam, select, update
+
+from idprotect import audit, clock, gate, protection, sign_ins
+from idprotect.audit import Event
+from idprotect.gate import Access, Endpoint
+from idprotect.keys import sha256
+from idprotect.models import (
+    AuthorizationCode,
+    Client,
+    SignIn,
+    Token,
+    User,
+    add,
+    new_id,
+    rows_changed,
+    session,
+)
+from idprotect.oidc import responses
+from idprotect.oidc.requests import ProtocolRequest
+from idprotect.runtime import settings
+
+log = logging.getLogger("idprotect.oidc")
+
+USED = "The code is not valid, or was used before."
+REFUSED = "The sign-in behind this grant needs the attention of its user."
+
+
+# Built once: building a statement costs more than running it.
+_codes, _tokens = cast(Table, AuthorizationCode.__table__), cast(Table, Token.__table__)
+_CODE = select(_codes).where(
+    _codes.c.code_hash == bindparam("hash"), _codes.c.client_id == bindparam("client_id")
+)
+_USE_CODE = (
+    update(_codes)
+    .where(_codes.c.code_hash == bindparam("hash"), _codes.c.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+)
+_REFRESH = select(_tokens).where(_tokens.c.refresh_hash == bindparam("hash"))
+_USE_REFRESH = (
+    update(_tokens)
+    .where(
+        _tokens.c.id == bindparam("token_id"),
+        _tokens.c.refresh_used_at.is_(None),
+        _tokens.c.revoked_at.is_(None),
+    )
+    .values(refresh_used_at=bindparam("now"))
+)
+
+
+class Pkce(CodeChallenge):  # type: ignore[misc]
+    """PKCE with S256 only, demanded of every client (RFC 9700 section 2.1.1)."""
+
+    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
+    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        """Refuse a request without challenge already at the authorize endpoint."""
+        parameters = grant.request.payload.data
+        if "code_challenge" not in parameters or parameters.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("PKCE is required: code_challenge with code_challenge_method=S256.")
+        super().validate_code_challenge(grant, redirect_uri)
+
+    def get_authorization_code_challenge_method(self, authorization_code: Any) -> str:
+        """There is only one."""
+        return "S256"
+
+
+class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+    """The code grant (RFC 6749 section 4.1)."""
+
+    request: ProtocolRequest
+
+    def generate_authorization_code(self) -> str:
+        """Return 256 random bits."""
+        return random_token()
+
+    def create_authorization_response(self, redirect_uri: str, grant_user: User) -> tuple[int, str, Any]:
+        """Issue a code and send the browser back with it."""
+        code, state = self.generate_authorization_code(), self.request.payload.state
+        self.save_authorization_code(code, self.request)
+        parameters = [("code", code), *([("state", state)] if state else [])]
+        return 303, "", [("Location", responses.location(redirect_uri, parameters))]
+
+    def save_authorization_code(self, code: str, request: ProtocolRequest) -> None:
+        """Store a code with what the ID token will say about the sign-in."""
+        sign_in: SignIn = request.sign_in
+        now = clock.now()
+        parameters = request.payload.data
+        add(
+            AuthorizationCode,
+            {
+                "code_hash": sha256(code),
+                "client_id": request.client.client_id,
+                "user_id": sign_in.user_id,
+                "sign_in_id": sign_in.id,
+                "family_id": new_id(),
+                "redirect_uri": request.payload.redirect_uri,
+                "scope": request.scope,
+                "nonce": parameters.get("nonce"),
+                "code_challenge": parameters["code_challenge"],
+                "acr": sign_in.acr,
+                "amr": sign_in.amr,
+                "auth_time": sign_in.authenticated_at,
+                "issued_at": now,
+                # From its issue, not from auth_time: a code for an old sign-in is as fresh as any.
+                "expires_at": now + timedelta(seconds=settings().code_lifetime),
+            },
+        )
+
+    def query_authorization_code(self, code: str, client: Client) -> "StoredCode | None":
+        """Find a code of this client; presented again, everything that came of it is revoked."""
+        row = session().execute(_CODE, {"hash": sha256(code), "client_id": client.id}).first()
+        if row is None or row.issued_at < client.valid_after or not client.has_scopes(row.scope):
+            return None
+        if row.used_at is not None:
+            _reused(row, Event.CODE_REUSED)
+            return None
+        return StoredCode(row) if row.expires_at > clock.now() else None
+
+    def authenticate_user(self, authorization_code: "StoredCode") -> User | None:
+        """Use the code up, then ask the gate; whoever is not let in now gets no token either."""
+        if rows_changed(_USE_CODE, hash=authorization_code.code_hash, now=clock.now()) != 1:
+            session().rollback()
+            _reused(authorization_code, Event.CODE_REUSED)
+            raise InvalidGrantError(USED)
+        return _ask(authorization_code, self.request.client, Endpoint.CODE)
+
+    def delete_authorization_code(self, authorization_code: "StoredCode") -> None:
+        """Keep the used row: a second use has to be noticed."""
+
+
+class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
+    """The refresh grant (RFC 6749 section 6) with rotation; reuse kills the family (RFC 9700 section 4.14)."""
+
+    INCLUDE_NEW_REFRESH_TOKEN = True
+    request: ProtocolRequest
+
+    def authenticate_refresh_token(self, refresh_token: str) -> "StoredToken | None":
+        """Find a refresh token that can still be used."""
+        row = session().execute(_REFRESH, {"hash": sha256(refresh_token)}).first()
+        client: Client = self.request.client
+        if row is None or row.client_id != client.id or row.issued_at < client.valid_after:
+            return None
+        if not client.has_scopes(row.granted_scope):
+            return None
+        if row.refresh_used_at is not None:
+            _reused(row, Event.TOKEN_REUSED)
+            return None
+        now = clock.now()
+        alive = row.revoked_at is None and min(row.refresh_expires_at, row.family_expires_at) > now
+        return StoredToken(row) if alive else None
+
+    def authenticate_user(self, refresh_token: "StoredToken") -> User | None:
+        """Ask the gate first, so that a refused refresh token works again after recovery; then rotate it."""
+        user = _ask(refresh_token, self.request.client, Endpoint.REFRESH)
+        if rows_changed(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()) != 1:
+            session().rollback()  # of the receipt, and of the lock on a row that another waits for
+            _reused(refresh_token, Event.TOKEN_REUSED)
+            raise InvalidGrantError()
+        return user
+
+    def revoke_old_credential(self, refresh_token: "StoredToken") -> None:
+        """Already done, before the new one was made."""
+
+
+class Stored:
+    """A stored code or refresh token, as Authlib asks for it; its columns are attributes."""
+
+    def __init__(self, row: "Row[Any]") -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
+
+
+class StoredCode(Stored):
+    """A code."""
+
+    def get_redirect_uri(self) -> str | None:
+        """Return what the token request has to repeat."""
+        return cast("str | None", self._row.redirect_uri)
+
+    def get_scope(self) -> str:
+        """Return the scope that was granted."""
+        return cast(str, self._row.scope)
+
+
+class StoredToken(Stored):
+    """A refresh token."""
+
+    def check_client(self, client: Client) -> bool:
+        """Whether it was issued to this client."""
+        return bool(self._row.client_id == client.id)
+
+    def get_scope(self) -> str:
+        """Return the scope of the refresh token, which a narrower access token does not narrow."""
+        return cast(str, self._row.granted_scope)
+
+
+def random_token() -> str:
+    """Return 256 random bits as text."""
+    return secrets.token_urlsafe(32)
+
+
+def bearer_token(**wanted: Any) -> dict[str, Any]:
+    """Make the answer of the token endpoint (RFC 6750); reference tokens, refresh only for ``offline_access``."""
+    scope = wanted["scope"] or ""
+    token = {
+        "token_type": "Bearer",
+        "access_token": random_token(),
+        "expires_in": settings().access_token_lifetime,
+        "scope": scope,
+    }
+    if wanted["include_refresh_token"] and wanted.get("offline"):
+        token["refresh_token"] = random_token()
+    return token
+
+
+def save_token(token: dict[str, Any], request: ProtocolRequest) -> None:
+    """Store what is about to be given out, as hashes."""
+    proved = request.authorization_code or request.refresh_token
+    now = clock.now()
+    family_end: datetime = getattr(proved, "family_expires_at", None) or now + timedelta(
+        seconds=settings().refresh_token_absolute
+    )
+    refresh = token.get("refresh_token")
+    add(
+        Token,
+        {
+            "family_id": proved.family_id,
+            "client_id": request.client.id,
+            "user_id": proved.user_id,
+            "sign_in_id": proved.sign_in_id,
+            "scope": token["scope"],
+            "granted_scope": proved.get_scope(),
+            "access_hash": sha256(token["access_token"]),
+            "access_expires_at": now + timedelta(seconds=token["expires_in"]),
+            "refresh_hash": sha256(refresh) if refresh else None,
+            "refresh_expires_at": now + timedelta(seconds=settings().refresh_token_idle) if refresh else None,
+            "family_expires_at": family_end,
+            "acr": proved.acr,
+            "amr": proved.amr,
+            "auth_time": proved.auth_time,
+            "issued_at": now,
+        },
+    )
+
+
+def revoke_family(member: Any) -> None:
+    """Revoke all tokens that descend from one code: the family of a code or token."""
+    protection.hold(member.user_id)
+    alive = (Token.family_id == member.family_id, Token.revoked_at.is_(None))
+    # A refresh that is under way adds a token which one statement cannot see: it waited for the old one. The next can.
+    while rows_changed(update(Token).where(*alive).values(revoked_at=clock.now())):
+        pass
+
+
+def _ask(proved: Any, client: Client, endpoint: Endpoint) -> User:
+    """Return the user, if the gate lets this sign-in have tokens for this client now."""
+    current = sign_ins.find(proved.sign_in_id)
+    if current is None or current.sign_in.ended_at is not None:
+        raise InvalidGrantError("The sign-in behind this grant has ended.")
+    access = Access(current, client.id, frozenset(proved.get_scope().split()))
+    verdict = gate.ask(access, endpoint)
+    if not verdict.allowed:
+        log.info("%s refused, reference %s", endpoint, verdict.reference)
+        session().commit()
+        raise InvalidGrantError(REFUSED)
+    return current.user
+
+
+def _reused(row: Any, event: Event) -> None:
+    """RFC 6749 section 4.1.2, RFC 9700 section 4.14: what comes twice was stolen; nothing that came of it is safe."""
+    revoke_family(row)
+    audit.record(
+        event, actor="anonymous", user_id=row.user_id, sign_in_id=row.sign_in_id, client_id=row.client_id
+    )
+    session().commit()

@@ -1,0 +1,61 @@
+"""ID tokens (OIDC Core section 2): what really happened, signed with the newest key."""
+
+from typing import Any
+
+from authlib.oidc.core import OpenIDCode
+from authlib.oidc.core.grants.util import create_half_hash
+from joserfc import jwt
+
+from idprotect import clock
+from idprotect.keys import SIGNING_ALGORITHM
+from idprotect.models import User
+from idprotect.runtime import runtime, settings
+
+LIFETIME = 3600
+
+
+class IdToken(OpenIDCode):  # type: ignore[misc]
+    """Adds the ID token to the answer of the code grant and of the refresh grant.
+
+    ``prompt`` is not left to Authlib, which knows one value of it at a time; see :mod:`idprotect.web.authorize`.
+    """
+
+    def __call__(self, grant: Any) -> None:
+        """Register with a grant."""
+        grant.register_hook("after_create_token_response", self.process_token)
+
+    def encode_id_token(self, token: dict[str, Any], request: Any) -> str:
+        """Sign the claims about the sign-in that the code, or the refresh token, came of."""
+        proved = request.authorization_code or request.refresh_token
+        now = int(clock.now().timestamp())
+        claims = {
+            "iss": settings().issuer,
+            "sub": proved.user_id,
+            "aud": request.client.client_id,
+            "exp": now + LIFETIME,
+            "iat": now,
+            "auth_time": int(proved.auth_time.timestamp()),
+            "acr": proved.acr,
+            "amr": proved.amr,
+            "at_hash": create_half_hash(token["access_token"], SIGNING_ALGORITHM).decode(),
+        }
+        if nonce := getattr(proved, "nonce", None):
+            claims["nonce"] = nonce
+        claims |= user_claims(request.user, token["scope"])
+        key = runtime().keys.signing_key()
+        return jwt.encode({"alg": SIGNING_ALGORITHM, "kid": key.kid}, claims, key, [SIGNING_ALGORITHM])
+
+
+def user_claims(user: User, scope: str) -> dict[str, Any]:
+    """Return the claims that the scopes allow (OIDC Core section 5.4)."""
+    wanted = {"sub"}
+    for name in scope.split():
+        wanted |= SCOPE_CLAIMS.get(name, frozenset())
+    known = runtime().directory.claims(user) | {"sub": user.id}
+    return {name: value for name, value in known.items() if name in wanted}
+
+
+SCOPE_CLAIMS: dict[str, frozenset[str]] = {
+    "profile": frozenset({"name", "preferred_username"}),
+    "email": frozenset({"email", "email_verified"}),
+}

@@ -1,0 +1,110 @@
+"""The Authlib server of one application: grants, endpoints, token generation, and the metadata it publishes."""
+
+from typing import Any
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from flask import Response, json
+
+from idprotect.consents import SCOPES
+from idprotect.keys import SIGNING_ALGORITHM
+from idprotect.models import Client
+from idprotect.oidc import clients
+from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
+from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken
+from idprotect.oidc.requests import ProtocolRequest
+from idprotect.oidc.tokens import Introspection, Revocation
+from idprotect.runtime import settings
+
+
+class _Unprinted(dict[str, Any]):
+    """Tokens that nobody prints by accident: Authlib writes what it issues to its log, when that is talkative."""
+
+    def __repr__(self) -> str:
+        return "<tokens>"
+
+
+class Server(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's server over our requests, clients and tokens."""
+
+    def create_oauth2_request(self, request: ProtocolRequest) -> ProtocolRequest:
+        """Return our own request; Authlib's integration would read Flask's, also for a stored one."""
+        return request
+
+    def query_client(self, client_id: str) -> Client | None:
+        """Return an enabled client."""
+        return clients.find(client_id)
+
+    def authenticate_client(self, request: ProtocolRequest, methods: Any, endpoint: str = "token") -> Client:
+        """Authenticate a client exactly as it is registered."""
+        client = clients.authenticate(request, endpoint)
+        if client.token_endpoint_auth_method not in methods:
+            raise clients._refused()
+        return client
+
+    def generate_token(
+        self, grant_type: str, client: Client, user: Any = None, **wanted: Any
+    ) -> dict[str, Any]:
+        """Make new tokens."""
+        wanted["offline"] = (
+            grant_type == "refresh_token" or "offline_access" in (wanted["scope"] or "").split()
+        )
+        return _Unprinted(bearer_token(**wanted))
+
+    def save_token(self, token: dict[str, Any], request: ProtocolRequest) -> None:
+        """Store new tokens."""
+        save_token(token, request)
+
+    def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
+        """Answer with 303 where Authlib says 302, which lets a browser repeat a POST (RFC 9700 section 4.12)."""
+        body = json.dumps(payload) if isinstance(payload, dict) else payload
+        return Response(body, 303 if status_code == 302 else status_code, headers=headers)
+
+
+def create_server() -> Server:
+    """Return the server with all that it can do."""
+    server = Server()
+    confidential_and_public = list(clients.METHODS)
+    AuthorizationCodeGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
+    RefreshTokenGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
+    server.register_grant(AuthorizationCodeGrant, [IdToken(), Pkce(required=True)])
+    server.register_grant(RefreshTokenGrant, [IdToken()])
+    server.register_endpoint(Introspection)
+    server.register_endpoint(Revocation)
+    return server
+
+
+def metadata() -> dict[str, Any]:
+    """Return the provider's metadata (OIDC Discovery section 3, RFC 8414 section 2)."""
+    issuer = settings().issuer
+    secret_methods = [method for method in clients.METHODS if method != "none"]
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "jwks_uri": f"{issuer}/jwks",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
+        "token_endpoint_auth_methods_supported": list(clients.METHODS),
+        "introspection_endpoint_auth_methods_supported": secret_methods,
+        "revocation_endpoint_auth_methods_supported": list(clients.METHODS),
+        "code_challenge_methods_supported": ["S256"],
+        "acr_values_supported": ["aal1", "aal2"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_supported": sorted(
+            {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash"}.union(
+                *SCOPE_CLAIMS.values()
+            )
+        ),
+        "claim_types_supported": ["normal"],
+        "authorization_response_iss_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "claims_parameter_supported": False,
+    }

@@ -1,0 +1,150 @@
+"""Looking at tokens that are out: userinfo, introspection (RFC 7662), revocation (RFC 7009).
+
+A token is as good as its client, its sign-in and its user are now; each use looks.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from sqlalchemy import bindparam, or_, select
+
+from idprotect import clock, gate, sign_ins
+from idprotect.gate import Access
+from idprotect.keys import sha256
+from idprotect.models import Client, SignIn, Token, User, session
+from idprotect.oidc import clients
+from idprotect.oidc.grants import revoke_family
+from idprotect.runtime import runtime, settings
+
+#: Ends what has to stay dead, also when the clock is set back.
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A token that somebody presented, with everything its worth depends on."""
+
+    token: Token
+    client: Client
+    sign_in: SignIn
+    user: User
+    is_refresh: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether it may be used at this moment."""
+        now, token = clock.now(), self.token
+        if (
+            token.revoked_at is not None
+            or token.issued_at < self.client.valid_after
+            or not self.client.enabled
+        ):
+            return False
+        if self.sign_in.ended_at is not None:
+            return False
+        if self.expires_at <= now or (self.is_refresh and token.refresh_used_at is not None):
+            return False
+        if not self.client.has_scopes(token.granted_scope):
+            return False
+        user = self.user
+        runtime().directory.refresh(user)
+        if not self.is_refresh and user.enabled and not user.risk_level and not user.must_change_password:
+            return True  # nothing has come up since the gate let it out, minutes ago
+        current = sign_ins.find(self.sign_in.id)
+        if current is None:
+            return False
+        return gate.still_allows(Access(current, self.client.id, frozenset(token.scope.split())))
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it ends, if nothing ends it before."""
+        token = self.token
+        if self.is_refresh and token.refresh_expires_at is not None:
+            return min(token.refresh_expires_at, token.family_expires_at)
+        return token.access_expires_at
+
+    def is_expired(self) -> bool:
+        """Say no: Authlib asks twice, and :meth:`is_revoked` knows everything."""
+        return False
+
+    def is_revoked(self) -> bool:
+        """Whether it may not be used, for whatever reason."""
+        return not self.active
+
+    def check_client(self, client: Client) -> bool:
+        """Whether it was issued to this client."""
+        return self.token.client_id == client.id
+
+
+_TOKEN = (
+    select(Token, Client, SignIn, User)
+    .join(Client, Client.id == Token.client_id)
+    .join(SignIn, SignIn.id == Token.sign_in_id)
+    .join(User, User.id == Token.user_id)
+    .where(or_(Token.access_hash == bindparam("hash"), Token.refresh_hash == bindparam("hash")))
+)
+
+
+def find(value: str) -> Presented | None:
+    """Find an access or refresh token by its value, whatever became of it."""
+    hashed = sha256(value)
+    row = session().execute(_TOKEN, {"hash": hashed}).first()
+    if row is None:
+        return None
+    token, client, sign_in, user = row
+    return Presented(token, client, sign_in, user, is_refresh=token.refresh_hash == hashed)
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """Tells a confidential client about its own tokens."""
+
+    CLIENT_AUTH_METHODS = [method for method in clients.METHODS if method != "none"]
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | None:
+        """Find the token; the hint is not needed."""
+        return find(token_string)
+
+    def check_permission(self, token: Presented, client: Client, request: Any) -> bool:
+        """A client learns about its own tokens only; of others it hears that they are not active."""
+        return token.check_client(client)
+
+    def introspect_token(self, token: Presented) -> dict[str, Any]:
+        """Return the members of RFC 7662 section 2.2, of a token that is active."""
+        row = token.token
+        expires_at = token.expires_at
+        return {
+            "active": True,
+            "client_id": row.client_id,
+            "scope": row.granted_scope if token.is_refresh else row.scope,
+            "sub": row.user_id,
+            "username": token.user.username,
+            "aud": row.client_id,
+            "iss": settings().issuer,
+            "exp": int(expires_at.timestamp()),
+            "iat": int(row.issued_at.timestamp()),
+            "acr": row.acr,
+            "amr": row.amr,
+            "auth_time": int(row.auth_time.timestamp()) if row.auth_time else None,
+            **({} if token.is_refresh else {"token_type": "Bearer"}),
+        }
+
+
+class Revocation(RevocationEndpoint):  # type: ignore[misc]
+    """Lets a client give its tokens back."""
+
+    CLIENT_AUTH_METHODS = list(clients.METHODS)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | None:
+        """Find the token; the hint is not needed."""
+        return find(token_string)
+
+    def revoke_token(self, token: Presented, request: Any) -> None:
+        """Revoke a refresh token with all that descends from it, or one access token."""
+        if token.is_refresh:
+            revoke_family(token.token)
+        else:
+            token.token.access_expires_at = LONG_AGO
+        session().commit()

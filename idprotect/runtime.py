@@ -1,0 +1,79 @@
+"""What one server consists of while it runs: settings, keys, data files, senders; one object an application."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+from jinja2 import Environment
+
+from idprotect.conditional_access import PolicySet
+from idprotect.intelligence.address_lists import AddressList
+from idprotect.intelligence.breached_passwords import BreachedPasswords
+from idprotect.keys import KeyRing
+from idprotect.models import User
+from idprotect.passwords import Passwords
+from idprotect.risk import Detector
+from idprotect.senders import Sender
+from idprotect.settings import Settings
+
+
+class Directory(Protocol):
+    """Where users and their passwords are kept: our own table, or that of a host application."""
+
+    #: Whether people change their password here; otherwise the host application does that.
+    sets_passwords: bool
+
+    def find(self, username: str) -> User | None:
+        """Return the user of a name, as it was typed."""
+
+    def refresh(self, user: User) -> None:
+        """Bring groups, roles and ``enabled`` up to date."""
+
+    def verify_password(self, user: User | None, password: str) -> bool:
+        """Compare a password, in the same time whether or not the user exists."""
+
+    def is_recent_password(self, user: User, password: str) -> bool:
+        """Whether the password is the current one or, as far as is known, one of the last few."""
+
+    def set_password(self, user: User, password: str) -> None:
+        """Store a new password; a temporary one is gone."""
+
+    def claims(self, user: User) -> dict[str, Any]:
+        """Return the standard claims (OIDC Core section 5.1) that are known of the user."""
+
+
+@dataclass
+class Runtime:
+    """Everything that belongs to one application; nothing is kept in modules."""
+
+    settings: Settings
+    db: SQLAlchemy
+    keys: KeyRing
+    passwords: Passwords
+    directory: Directory
+    address_lists: Mapping[str, AddressList]
+    breached: BreachedPasswords | None
+    detections: Sequence[Detector]
+    sms: Sender
+    mail: Sender
+    policies: dict[int, PolicySet] = field(default_factory=dict)
+    server: Any = None
+    templates: Environment | None = None
+
+
+def runtime() -> Runtime:
+    """Return the runtime of the current application."""
+    return cast(Runtime, current_app.extensions["idprotect"])
+
+
+def settings() -> Settings:
+    """Return the settings of the current application."""
+    return runtime().settings
+
+
+def breach_count(password: str) -> int | None:
+    """Return how often a password stands in breached data, None when nobody can tell."""
+    breached = runtime().breached
+    return breached.count(password) if breached is not None else None

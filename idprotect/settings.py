@@ -1,0 +1,230 @@
+"""Every setting: name, type, default and meaning; read from Flask's config or from the environment.
+
+A field ``session_idle`` is the key ``IDPROTECT_SESSION_IDLE``. Each can come from the environment, a secret also
+from the file that ``IDPROTECT_…_FILE`` names. Unknown keys are errors, so a typing mistake is never a silent default.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from idprotect.errors import ConfigurationError
+from idprotect.risk import Detector
+from idprotect.risk.detections import DETECTIONS
+
+PREFIX = "IDPROTECT_"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one server. Durations are seconds."""
+
+    #: Where this server is reached, exactly as clients know it; all URLs are built from it, never from ``Host``.
+    issuer: str = "http://localhost:8000"
+    #: Allows http, the outbox senders and the outbox page. Never on in production.
+    development: bool = False
+    #: Folder for keys, the SQLite database, data files and the outbox.
+    instance_dir: Path = Path("instance")
+    #: SQLAlchemy URL; SQLite in ``instance_dir`` when empty. ``postgresql+psycopg://…`` for more than one machine.
+    database_url: str = field(default="", metadata={"secret": True})
+    #: Networks of reverse proxies whose ``X-Forwarded-For`` is believed.
+    trusted_proxies: Sequence[str] = ()
+
+    #: Shown on every page.
+    brand_name: str = "idprotect"
+    brand_logo_url: str | None = None
+    brand_accent: str = "#3b5bdb"
+    #: How to reach the administrator, shown where only an administrator can help.
+    contact: str | None = None
+
+    session_idle: int = HOUR
+    session_absolute: int = DAY
+    pending_lifetime: int = 15 * MINUTE
+    code_lifetime: int = MINUTE
+    access_token_lifetime: int = 10 * MINUTE
+    refresh_token_idle: int = 30 * DAY
+    refresh_token_absolute: int = 90 * DAY
+    #: A factor may be added or removed only this long after proving who one is.
+    reauthentication: int = 5 * MINUTE
+    temporary_password_lifetime: int = DAY
+    one_time_code_lifetime: int = 10 * MINUTE
+    one_time_code_tries: int = 5
+    #: Second-factor tries an account has in an hour, over all sessions.
+    mfa_tries_per_hour: int = 10
+    #: Seconds between two text messages to one person, and messages an hour by user, address and number prefix.
+    resend_wait: int = 30
+    messages_per_user: int = 5
+    messages_per_address: int = 20
+    messages_per_prefix: int = 50
+    #: From this many consecutive failures on, each further try at a password has to wait, longer each time.
+    free_password_tries: int = 5
+    #: Failed passwords in 15 minutes from one address (an IPv6 /64) before it has to wait.
+    password_failures_per_address: int = 50
+
+    password_min_length: int = 15
+    argon2_time_cost: int = 2
+    argon2_memory_kib: int = 19 * 1024
+    argon2_parallelism: int = 1
+    #: How many passwords are hashed at once in one process.
+    parallel_hashes: int = 2
+
+    #: Address lists by name: ``anonymous=/path/tor_exits.txt,botnet=/path/other.txt``.
+    address_lists: Mapping[str, str] = field(default_factory=dict)
+    #: An address list older than this counts as stale, and is not evaluated; 0: never.
+    address_list_max_age: int = 0
+    #: Folder of range files, or one sorted ``SHA1:count`` file.
+    breached_passwords: str | None = None
+    #: Detectors asked at each sign-in; a host application adds its own.
+    detections: Sequence[Detector] = DETECTIONS
+    #: Thresholds of ``repeated_failures``: consecutive failures before a success.
+    repeated_failures: int = 5
+    #: What a detector that raises means: ``refuse`` the sign-in, or count it as ``high_risk``.
+    detector_failure: str = "refuse"
+
+    #: ``outbox`` (development), ``http`` or ``null``.
+    sms_sender: str = "null"
+    sms_gateway_url: str | None = None
+    sms_gateway_token: str | None = field(default=None, metadata={"secret": True})
+    #: Region in which a number without country code is read, and the regions that may be sent to (empty: all).
+    sms_region: str | None = None
+    sms_countries: Sequence[str] = ()
+    #: ``outbox`` (development), ``smtp`` or ``null``.
+    mail_sender: str = "null"
+    mail_from: str = "idprotect@localhost"
+    smtp_host: str = "localhost"
+    #: 0: the usual port of the kind of connection.
+    smtp_port: int = 0
+    smtp_username: str | None = None
+    smtp_password: str | None = field(default=None, metadata={"secret": True})
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+
+    #: Endpoint of the host application's own sign-in page; empty: ours.
+    login_view: str = ""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer)
+        if not parts.netloc or parts.query or parts.fragment or self.issuer.endswith("/"):
+            raise ConfigurationError(
+                "IDPROTECT_ISSUER must be a URL without query, fragment or trailing slash"
+            )
+        if not re.fullmatch("#[0-9a-fA-F]{6}", self.brand_accent):
+            raise ConfigurationError("IDPROTECT_BRAND_ACCENT must be a colour like #3b5bdb")
+        if parts.scheme != "https" and not (self.development and parts.scheme == "http"):
+            raise ConfigurationError("IDPROTECT_ISSUER must be https (http only with IDPROTECT_DEVELOPMENT)")
+        if not self.development and "outbox" in (self.sms_sender, self.mail_sender):
+            raise ConfigurationError(
+                "the outbox senders write codes to disk; use them with IDPROTECT_DEVELOPMENT only"
+            )
+        for name, value, choices in (
+            ("DETECTOR_FAILURE", self.detector_failure, ("refuse", "high_risk")),
+            ("SMS_SENDER", self.sms_sender, ("outbox", "http", "null")),
+            ("MAIL_SENDER", self.mail_sender, ("outbox", "smtp", "null")),
+            ("SMTP_TLS", self.smtp_tls, ("none", "starttls", "tls")),
+        ):
+            if value not in choices:
+                raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(choices)}")
+        for setting in fields(self):
+            least = 0 if setting.name in ("resend_wait", "smtp_port", "address_list_max_age") else 1
+            if setting.type is int and getattr(self, setting.name) < least:
+                raise ConfigurationError(f"{PREFIX}{setting.name.upper()} must be at least {least}")
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ConfigurationError(f"{PREFIX}TRUSTED_PROXIES: {proxy!r} is no network") from None
+        if self.sms_sender == "http" and not self.sms_gateway_url:
+            raise ConfigurationError(f"{PREFIX}SMS_SENDER is http, but {PREFIX}SMS_GATEWAY_URL is not set")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach us over TLS; cookies are ``__Host-`` and Secure then."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def url_prefix(self) -> str:
+        """The path of the issuer, under which all pages and endpoints lie."""
+        return urlsplit(self.issuer).path
+
+
+FIELDS: Mapping[str, Field[Any]] = {PREFIX + f.name.upper(): f for f in fields(Settings)}
+
+
+def load(config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from Flask's *config*; the environment wins.
+
+    :raises ConfigurationError: for an unknown key or a value of the wrong kind, naming the key.
+    """
+    environ = os.environ if environ is None else environ
+    values = {key: config[key] for key in config if key.startswith(PREFIX)}
+    values |= {key: text for key, text in environ.items() if key.startswith(PREFIX)}
+    for key in [key for key in values if key.endswith("_FILE") and key not in FIELDS]:
+        values[key.removesuffix("_FILE")] = _read_secret(key, values.pop(key))
+    if unknown := sorted(values.keys() - FIELDS.keys()):
+        raise ConfigurationError("unknown settings: " + ", ".join(unknown))
+    return Settings(**{FIELDS[key].name: _typed(key, value) for key, value in values.items()})
+
+
+def _read_secret(key: str, path: str) -> str:
+    target = FIELDS.get(key.removesuffix("_FILE"))
+    if target is None or not target.metadata.get("secret"):
+        raise ConfigurationError(f"unknown settings: {key}")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{key}: {error.strerror}: {path}") from error
+
+
+def _typed(key: str, value: Any) -> Any:
+    """Turn the text of an environment variable into the type of its field; refuse what is of another type."""
+    kind = FIELDS[key].type
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    if not isinstance(value, str):
+        if not _fits(value, kind):
+            raise ConfigurationError(f"{key} has the wrong type: {type(value).__name__}")
+        return value
+    try:
+        if kind is int:
+            return int(value)
+        if kind is bool:
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+                value.lower()
+            ]
+        if kind == Sequence[str]:
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if kind == Mapping[str, str]:
+            return dict(part.strip().split("=", 1) for part in value.split(",") if part.strip())
+    except (ValueError, KeyError):
+        raise ConfigurationError(f"{key} has the wrong form: {value!r}") from None
+    return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == Sequence[str]:
+        return isinstance(value, Sequence | Set) and all(isinstance(part, str) for part in value)
+    if kind == Mapping[str, str]:
+        return isinstance(value, Mapping)
+    if kind == str | None:
+        return value is None
+    return (
+        isinstance(value, Sequence)
+        if kind == Sequence[Detector]
+        else kind is bool and isinstance(value, bool)
+    )
+
+
+def describe() -> list[tuple[str, str]]:
+    """Return every key with its default, for ``flask idprotect check`` and the documentation."""
+    rows = []
+    for key, setting in FIELDS.items():
+        default = setting.default if setting.default is not MISSING else "(empty)"
+        rows.append((key, str(default)))
+    return rows

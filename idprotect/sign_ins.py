@@ -1,0 +1,419 @@
+"""Signing in: the password, the judgement, and the session that comes of it.
+
+The only module that gives out, reads or replaces the sign-in cookie, an opaque id whose hash stands in a
+:class:`SignIn` row; ending the row ends it.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from flask import g
+from sqlalchemy import Select, bindparam, exists, select, update
+
+from idprotect import (
+    audit,
+    browser,
+    clock,
+    notifications,
+    policies,
+    protection,
+    sessions,
+    throttle,
+    usernames,
+    users,
+)
+from idprotect.audit import Event
+from idprotect.browser import Visitor
+from idprotect.errors import EvaluationError, InteractionError, TooManyAttempts
+from idprotect.keys import sha256
+from idprotect.models import (
+    AuditEvent,
+    Authenticator,
+    Device,
+    SignIn,
+    User,
+    dialect,
+    insert,
+    new_id,
+    rows_changed,
+    session,
+)
+from idprotect.models.base import UtcDateTime
+from idprotect.risk import Assessment, RiskLevel, RiskState, Signals, assess
+from idprotect.runtime import breach_count, runtime, settings
+
+log = logging.getLogger("idprotect.sign_ins")
+
+WRONG = "The user name or password is not right."
+ADDRESS_WINDOW = timedelta(minutes=15)
+SEEN_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try at a password, counted as failed before anything is compared.
+
+    :param failures: consecutive failures before it.
+    :param familiar: the user completed a sign-in in this browser before.
+    """
+
+    failures: int
+    familiar: bool
+    account_key: str
+
+    def take_back(self) -> None:
+        """It turned out well."""
+        throttle.forget(self.account_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A sign-in and its user, with what a decision needs to know beside their rows.
+
+    :param registered: the user has a second factor. A disabled one counts: whoever disabled it by guessing must not
+        be asked to register another.
+    :param policy_version: of the policies in force.
+    """
+
+    sign_in: SignIn
+    user: User
+    registered: bool
+    policy_version: int
+
+
+# Everything that a decision needs to know is read at once, by statements that are built once: building one
+# costs more than running it.
+_FACTS = (
+    select(
+        SignIn,
+        User,
+        exists().where(
+            Authenticator.user_id == User.id,
+            Authenticator.confirmed_at.is_not(None),
+        ),
+        policies.NEWEST,
+    )
+    .join(User, User.id == SignIn.user_id)
+    .execution_options(populate_existing=True)
+)
+_BY_COOKIE = _FACTS.where(SignIn.cookie_hash == bindparam("value"))
+_KNOWN_DEVICE = select(Device.user_id).where(
+    Device.device_hash == bindparam("device_hash"), Device.user_id == bindparam("user_id")
+)
+_BY_ID = _FACTS.where(SignIn.id == bindparam("value"))
+
+
+def current() -> Current | None:
+    """Return the sign-in that the browser's cookie belongs to, None when it has ended or idled out."""
+    if "idprotect_current" not in g:
+        # A sign-in of this very request has its cookie in the answer only.
+        g.idprotect_current = _load(g.get("idprotect_session") or browser.read_cookie(browser.SESSION))
+    found: Current | None = g.idprotect_current
+    return found
+
+
+def find(sign_in_id: str) -> Current | None:
+    """Return a sign-in by its id, whatever became of it."""
+    return _read(_BY_ID, sign_in_id)
+
+
+def attempt(username: str, password: str, visitor: Visitor) -> SignIn:
+    """Try a password, and judge the sign-in when it is right.
+
+    Everything that can be observed is the same for unknown, disabled, blocked and compromised users until the
+    password is right.
+
+    :raises InteractionError: when it is wrong, or too early for another try.
+    :raises EvaluationError: when the sign-in could not be judged; then there is none.
+    """
+    user = runtime().directory.find(username)
+    tried = count_try(user, username, visitor)
+    if not password_is_right(user, password):
+        record_failure(user, visitor)
+        raise InteractionError(WRONG)
+    if user is None:
+        raise InteractionError(WRONG)
+    tried.take_back()
+    users.renew_hash(user, password)
+    return begin(user, visitor, password=password, failures=tried.failures, familiar=tried.familiar)
+
+
+def count_try(user: User | None, username: str, visitor: Visitor) -> Try:
+    """Count a try at the password of *user*, or of nobody: then under the name that was typed. Commits.
+
+    :raises TooManyAttempts: when it is too early for another.
+    """
+    familiar = is_familiar(user, visitor)
+    name = user.username if user is not None else usernames.loose(username)
+    counted = account_key(name, visitor, familiar)
+    address_key = _address_key(visitor)
+    if (
+        not familiar
+        and throttle.count(address_key, ADDRESS_WINDOW) >= settings().password_failures_per_address
+    ):
+        raise TooManyAttempts(throttle.seconds_left(address_key, ADDRESS_WINDOW))
+    # Counted and committed before anything is compared, so parallel tries cannot share a count.
+    failures = throttle.reserve_failure(counted, settings().free_password_tries)
+    return Try(failures, familiar, counted)
+
+
+def begin(
+    user: User, visitor: Visitor, *, password: str | None, failures: int = 0, familiar: bool | None = None
+) -> SignIn:
+    """Judge a sign-in whose password was right, store it, and give the browser its cookie. Commits.
+
+    :param failures: consecutive failures just before.
+    :raises EvaluationError: when it could not be judged and ``IDPROTECT_DETECTOR_FAILURE`` says to refuse.
+    """
+    if familiar is None:
+        familiar = is_familiar(user, visitor)
+    signals = _signals(visitor, familiar, failures, password)
+    assessment = assess(signals, runtime().detections)
+    level = _level(assessment)
+    sign_in = _row(user, visitor, signals, assessment, level)
+    _replace_cookie(sign_in)
+    session().add(sign_in)
+    session().flush()
+    protection.raise_detections(user, assessment.findings, sign_in)
+    audit.record(
+        Event.SIGN_IN_SUCCEEDED,
+        actor=user.username,
+        user_id=user.id,
+        sign_in_id=sign_in.id,
+        risk=level.label,
+        not_evaluated=dict(assessment.not_evaluated),
+    )
+    session().commit()
+    return sign_in
+
+
+def record_failure(user: User | None, visitor: Visitor) -> None:
+    """Store a sign-in with a wrong password. It feeds counters, never a user's detections. Commits."""
+    now = clock.now()
+    throttle.hit(_address_key(visitor), ADDRESS_WINDOW)
+    sign_in = SignIn(
+        id=new_id(),
+        user_id=user.id if user else None,
+        succeeded=False,
+        signed_in_at=now,
+        authenticated_at=now,
+        last_seen_at=now,
+        expires_at=now,
+        ip_address=visitor.ip_address,
+        user_agent=visitor.user_agent,
+        device_name=visitor.device_name,
+        platform=visitor.platform,
+        device_hash=visitor.device_hash,
+    )
+    session().add(sign_in)
+    audit.record(
+        Event.SIGN_IN_FAILED,
+        actor="anonymous",
+        user_id=sign_in.user_id,
+        sign_in_id=sign_in.id,
+        ip=visitor.ip_address,
+    )
+    session().commit()
+
+
+def check_current_password(user: User, password: str, visitor: Visitor) -> None:
+    """Compare the password of somebody who is signed in, under the same limits as signing in. Commits.
+
+    :raises InteractionError: when it is wrong, or too early for another try.
+    """
+    familiar = is_familiar(user, visitor)
+    key = account_key(user.username, visitor, familiar)
+    throttle.reserve_failure(key, settings().free_password_tries)
+    is_right = runtime().directory.verify_password(user, password)
+    if is_right:
+        throttle.forget(key)
+        session().commit()  # whatever comes of the new password
+    if not is_right or not users.still_has_password(user):
+        raise InteractionError("This is not your current password.", "current")
+
+
+def prove(sign_in: SignIn, amr: str) -> None:
+    """Note that a second factor was proved in this sign-in, and change the cookie: it is worth more now."""
+    now = clock.now()
+    sign_in.amr = [*dict.fromkeys([*sign_in.amr, amr, "mfa"])]
+    sign_in.mfa_at = sign_in.authenticated_at = now
+    _new_cookie(sign_in)
+
+
+def renew(sign_in: SignIn) -> None:
+    """Change the cookie: whoever copied the old one is out."""
+    _new_cookie(sign_in)
+
+
+def complete(current: Current) -> None:
+    """The sign-in ended with access. The first time, its browser becomes familiar if nothing is open against it."""
+    sign_in, user = current.sign_in, current.user
+    if sign_in.completed_at is not None:
+        return
+    protection.completed(user, sign_in)
+    if not sign_in.aggregated_level:
+        _remember_device(user, sign_in)
+
+
+def end(current: Current, reason: str) -> None:
+    """Sign this browser out."""
+    sessions.end(current.sign_in, reason)
+    browser.set_cookie(browser.SESSION, "")
+    g.idprotect_current = None
+
+
+def is_familiar(user: User | None, visitor: Visitor) -> bool:
+    """Whether this user completed a sign-in in this browser before."""
+    parameters = {"device_hash": visitor.device_hash or "", "user_id": user.id if user else ""}
+    known = session().scalar(_KNOWN_DEVICE, parameters)
+    return known is not None
+
+
+def stopped(user: User, sign_in: SignIn) -> None:
+    """A policy blocked this sign-in: tell the user, once."""
+    already = select(AuditEvent.id).where(
+        AuditEvent.sign_in_id == sign_in.id, AuditEvent.name == str(Event.SIGN_IN_BLOCKED)
+    )
+    if session().scalar(already) is not None:
+        return
+    audit.record(Event.SIGN_IN_BLOCKED, actor="system", user_id=sign_in.user_id, sign_in_id=sign_in.id)
+    notifications.sign_in_stopped(user, sign_in.device_name, sign_in.signed_in_at)
+
+
+def password_is_right(user: User | None, password: str) -> bool:
+    """Compare a password; a temporary one is used up by it."""
+    if not runtime().directory.verify_password(user, password) or user is None:
+        return False
+    if user.temporary_password_hash:
+        return users.use_temporary_password(user)
+    return users.still_has_password(user)
+
+
+def account_key(username: str, visitor: Visitor, familiar: bool) -> str:
+    """Count a familiar browser by itself, so that an attacker's failures do not lock the owner out."""
+    key = users.password_key(username)
+    return f"{key}:{(visitor.device_hash or '')[:32]}" if familiar else key
+
+
+def _address_key(visitor: Visitor) -> str:
+    return f"password-address:{throttle.network_of(visitor.ip_address)}"
+
+
+def _signals(visitor: Visitor, familiar: bool, failures: int, password: str | None) -> Signals:
+    lists = runtime().address_lists
+    address = visitor.ip_address
+    return Signals(
+        at=clock.now(),
+        ip_address=address,
+        device=visitor.device_name,
+        known_device=familiar,
+        trusted_location=policies.current().trusted_location(address),
+        failures=failures,
+        listings={name: entries.contains(address) if address else None for name, entries in lists.items()},
+        breach_count=breach_count(password) if password is not None else None,
+    )
+
+
+def _level(assessment: Assessment) -> RiskLevel:
+    if not assessment.failed:
+        return assessment.level
+    log.error("detectors failed: %s", ", ".join(assessment.failed))
+    audit.record(Event.RISK_EVALUATION_FAILED, actor="system", detectors=list(assessment.failed))
+    if settings().detector_failure == "refuse":
+        session().commit()
+        raise EvaluationError("a detector failed")
+    return RiskLevel.HIGH
+
+
+def _row(user: User, visitor: Visitor, signals: Signals, assessment: Assessment, level: RiskLevel) -> SignIn:
+    now = signals.at
+    return SignIn(
+        id=new_id(),
+        user_id=user.id,
+        succeeded=True,
+        signed_in_at=now,
+        authenticated_at=now,
+        amr=["pwd"],
+        with_temporary_password=user.must_change_password,
+        ip_address=visitor.ip_address,
+        user_agent=visitor.user_agent,
+        device_name=visitor.device_name,
+        platform=visitor.platform,
+        device_hash=visitor.device_hash,
+        known_device=signals.known_device,
+        last_seen_at=now,
+        expires_at=now + timedelta(seconds=settings().session_absolute),
+        risk_level=int(level),
+        aggregated_level=int(level),
+        risk_state=str(RiskState.AT_RISK if level else RiskState.NONE),
+        not_evaluated=dict(assessment.not_evaluated),
+    )
+
+
+def _replace_cookie(sign_in: SignIn) -> None:
+    """Give the browser the new sign-in; the former one keeps its refresh tokens, but no browser."""
+    if (former := browser.read_cookie(browser.SESSION)) is not None:
+        statement = update(SignIn).where(SignIn.cookie_hash == sha256(former)).values(cookie_hash=None)
+        rows_changed(statement)
+    _new_cookie(sign_in)
+    g.pop("idprotect_current", None)
+
+
+def _new_cookie(sign_in: SignIn) -> None:
+    token = g.idprotect_session = browser.new_token()
+    sign_in.cookie_hash = sha256(token)
+    browser.set_cookie(browser.SESSION, token)
+
+
+def _load(token: str | None) -> Current | None:
+    if token is None:
+        return None
+    found = _read(_BY_COOKIE, sha256(token))
+    if found is None:
+        return None
+    sign_in, now = found.sign_in, clock.now()
+    idle_end = sign_in.last_seen_at + timedelta(seconds=settings().session_idle)
+    if sign_in.ended_at is not None or now >= min(sign_in.expires_at, idle_end):
+        return None
+    if now - sign_in.last_seen_at >= SEEN_EVERY:
+        sign_in.last_seen_at = g.idprotect_seen_at = now
+    return found
+
+
+def _read(statement: "Select[Any]", value: str) -> Current | None:
+    row = session().execute(statement, {"value": value}).first()
+    return Current(row[0], row[1], bool(row[2]), row[3] or 0) if row is not None else None
+
+
+def _remember_device(user: User, sign_in: SignIn) -> None:
+    """Let this browser be familiar from now on.
+
+    A cookie that is not this user's yet is replaced: somebody else may have left it here, and kept a copy.
+    """
+    token = browser.read_cookie(browser.DEVICE)
+    if token is None or not _belongs_to(token, user):
+        former, token = token, browser.new_token()
+        if former is not None:
+            # Several people may share a browser: the others stay familiar in it.
+            moved = update(Device).where(Device.device_hash == sha256(former))
+            rows_changed(moved.values(device_hash=sha256(token)))
+    sign_in.device_hash = sha256(token)
+    parameters = {"device_hash": sign_in.device_hash, "user_id": user.id, "name": sign_in.device_name}
+    session().execute(_remember_statement(dialect()), {**parameters, "now": clock.now()})
+    browser.set_cookie(browser.DEVICE, token, browser.DEVICE_LIFETIME)
+
+
+@cache
+def _remember_statement(dialect_name: str) -> Any:
+    now = bindparam("now", type_=UtcDateTime)
+    values: dict[str, Any] = {name: bindparam(name) for name in ("device_hash", "user_id", "name")}
+    first = insert(Device, dialect_name).values(**values, first_seen_at=now, last_seen_at=now)
+    return first.on_conflict_do_update(index_elements=["device_hash", "user_id"], set_={"last_seen_at": now})
+
+
+def _belongs_to(token: str, user: User) -> bool:
+    known = session().scalar(_KNOWN_DEVICE, {"device_hash": sha256(token), "user_id": user.id})
+    return known is not None

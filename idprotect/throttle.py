@@ -1,0 +1,159 @@
+"""Limits that hold over all sessions, addresses and workers: durable counters, each moved by one atomic write.
+
+A try is counted *before* it is compared, in a transaction of its own, so parallel tries cannot share a count.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+
+from sqlalchemy import Case, bindparam, case, delete, or_, select, update
+from sqlalchemy.sql.dml import ReturningInsert
+
+from idprotect import clock
+from idprotect.errors import TooManyAttempts
+from idprotect.models import Throttle, dialect, insert, rows_changed, session
+from idprotect.models.base import UtcDateTime
+
+FOREVER = timedelta(days=3650)
+LONGEST_DELAY = timedelta(minutes=15)
+FIRST_DELAY = timedelta(seconds=30)
+#: NIST SP 800-63B: after so many consecutive failures an authenticator is disabled until it is bound anew.
+MOST_FAILURES = 100
+
+
+_COUNT = select(Throttle.count.label("count_"), Throttle.started_at).where(Throttle.key == bindparam("key"))
+
+
+def network_of(ip_address: str | None) -> str:
+    """Return what counts as one address: an IPv4 address, an IPv6 /64."""
+    if ip_address is None:
+        return "unknown"
+    address = ipaddress.ip_address(ip_address)
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def hit(key: str, window: timedelta) -> int:
+    """Count one event and return how many there were since the window opened. The caller commits."""
+    now = clock.now()
+    parameters = {"key": key, "now": now, "opened_before": now - window}
+    count: int = session().execute(_hit_statement(dialect()), parameters).scalar_one()
+    return count
+
+
+def count(key: str, window: timedelta) -> int:
+    """Return how many events there were since the window opened."""
+    row = session().execute(_COUNT, {"key": key}).first()
+    return row.count_ if row is not None and row.started_at > clock.now() - window else 0
+
+
+def check(key: str, limit: int, window: timedelta) -> None:
+    """Count one event and raise TooManyAttempts when there were more than *limit* in the window. Commits."""
+    count = hit(key, window)
+    session().commit()
+    if count > limit:
+        raise TooManyAttempts(seconds_left(key, window))
+
+
+def take_back(key: str) -> None:
+    """Uncount one event that turned out well."""
+    rows_changed(
+        update(Throttle).where(Throttle.key == key, Throttle.count > 0).values(count=Throttle.count - 1)
+    )
+
+
+def reserve_failure(key: str, free_tries: int) -> int:
+    """Count a try at a secret as failed in advance; return how many failed before it. Commits.
+
+    From *free_tries* failures on, each must wait longer than the one before.
+
+    :raises TooManyAttempts: when it is too early for another.
+    """
+    now = clock.now()
+    times = {name: now + delay for name, delay in _ladder().items()}
+    parameters = {"key": key, "now": now, **times}
+    statement = _reserve_statement(dialect(), free_tries)
+    count: int | None = session().execute(statement, parameters).scalar_one_or_none()
+    session().commit()
+    if count is None:
+        until = session().scalar(select(Throttle.blocked_until).where(Throttle.key == key))
+        raise TooManyAttempts(max(1, int((until - now).total_seconds())) if until else 60)
+    return count - 1
+
+
+def forget(key: str) -> None:
+    """Start to count anew, after a success."""
+    session().execute(delete(Throttle).where(Throttle.key == key))
+
+
+def forget_all(prefix: str) -> None:
+    """Start to count anew under every key that begins with *prefix*."""
+    session().execute(delete(Throttle).where(Throttle.key.startswith(prefix, autoescape=True)))
+
+
+def seconds_left(key: str, window: timedelta) -> int:
+    """Return in how many seconds the window of a counter ends."""
+    started_at = session().scalar(select(Throttle.started_at).where(Throttle.key == key))
+    if started_at is None:
+        return 1
+    return max(1, int((started_at + window - clock.now()).total_seconds()))
+
+
+# Statements are built once by dialect: building one costs more than running it.
+
+
+@cache
+def _hit_statement(dialect_name: str) -> "ReturningInsert[int]":
+    now = bindparam("now", type_=UtcDateTime)
+    fresh = Throttle.started_at <= bindparam("opened_before", type_=UtcDateTime)
+    first = insert(Throttle, dialect_name).values(
+        key=bindparam("key"), count=1, started_at=now, updated_at=now
+    )
+    return first.on_conflict_do_update(
+        index_elements=[Throttle.key],
+        set_={
+            "count": case((fresh, 1), else_=Throttle.count + 1),
+            "started_at": case((fresh, now), else_=Throttle.started_at),
+            "updated_at": now,
+        },
+    ).returning(Throttle.count)
+
+
+@cache
+def _reserve_statement(dialect_name: str, free_tries: int) -> "ReturningInsert[int]":
+    now = bindparam("now", type_=UtcDateTime)
+    first = insert(Throttle, dialect_name).values(
+        key=bindparam("key"), count=1, started_at=now, updated_at=now
+    )
+    return first.on_conflict_do_update(
+        index_elements=[Throttle.key],
+        set_={"count": Throttle.count + 1, "updated_at": now, "blocked_until": _blocked_until(free_tries)},
+        where=or_(Throttle.blocked_until.is_(None), Throttle.blocked_until <= now),
+    ).returning(Throttle.count)
+
+
+@cache
+def _ladder() -> Mapping[str, timedelta]:
+    """Return the waits by name: 30 s, doubling, at most 15 minutes; and the one without end."""
+    ladder: dict[str, timedelta] = {}
+    delay = FIRST_DELAY
+    while delay < LONGEST_DELAY:
+        ladder[f"step_{len(ladder)}"] = delay
+        delay *= 2
+    return {**ladder, "longest": LONGEST_DELAY, "forever": FOREVER}
+
+
+def _blocked_until(free_tries: int) -> "Case[datetime | None]":
+    """Return the SQL value of the next allowed time, by how many tries failed with this one."""
+    tries = Throttle.count + 1
+    until = {name: bindparam(name, type_=UtcDateTime) for name in _ladder()}
+    steps = [name for name in until if name.startswith("step_")]
+    return case(
+        (tries >= MOST_FAILURES, until["forever"]),
+        *((tries == free_tries + number, until[name]) for number, name in enumerate(steps)),
+        (tries >= free_tries + len(steps), until["longest"]),
+        else_=None,
+    )

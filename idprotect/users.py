@@ -1,0 +1,263 @@
+"""Our own users: creation, passwords, and the directory of the stand-alone server."""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from idprotect import audit, clock, notifications, password_policy, protection, sessions, throttle, usernames
+from idprotect.audit import Event
+from idprotect.errors import InteractionError, NotFound
+from idprotect.models import SignIn, User, new_id, rows_changed, session
+from idprotect.passwords import USED
+from idprotect.runtime import breach_count, runtime, settings
+
+REMEMBERED_PASSWORDS = 3
+ADMINISTRATOR = "administrator"
+_BY_NAME = select(User).where(User.username == bindparam("username"))
+
+
+class LocalDirectory:
+    """The users in our own table."""
+
+    sets_passwords = True
+
+    def find(self, username: str) -> User | None:
+        """Return the user of a name, as it was typed."""
+        try:
+            canonical = usernames.canonical(username)
+        except usernames.InvalidUsername:
+            return None
+        return session().scalar(_BY_NAME, {"username": canonical})
+
+    def refresh(self, user: User) -> None:
+        """Nothing to do: the row is the truth."""
+
+    def verify_password(self, user: User | None, password: str) -> bool:
+        """Compare a password; while a temporary one is set it is the only one."""
+        stored = (user.temporary_password_hash or user.password_hash) if user is not None else None
+        return runtime().passwords.verify(stored, password)
+
+    def is_recent_password(self, user: User, password: str) -> bool:
+        """Whether the password is the current one or one of the last few."""
+        temporary = (user.temporary_password_hash or "").removeprefix(USED)
+        stored = [temporary, user.password_hash, *user.password_history]
+        return any(runtime().passwords.verify(old, password) for old in stored if old)
+
+    def set_password(self, user: User, password: str) -> None:
+        """Store a new password; temporary ones are gone."""
+        if user.password_hash:
+            user.password_history = [user.password_hash, *user.password_history][:REMEMBERED_PASSWORDS]
+        user.password_hash = runtime().passwords.hash(password)
+        user.password_changed_at = clock.now()
+        user.must_change_password = False
+        user.temporary_password_hash = user.temporary_password_expires_at = None
+
+    def claims(self, user: User) -> dict[str, Any]:
+        """Return name, mail and user name."""
+        claims: dict[str, Any] = {"name": user.display_name, "preferred_username": user.username}
+        if user.email:
+            claims["email"] = user.email
+            claims["email_verified"] = False
+        return claims
+
+
+def get(username: str) -> User:
+    """Return the user called *username*; raise NotFound when there is none."""
+    user = runtime().directory.find(username)
+    if user is None:
+        raise NotFound(f"no user is called {username!r}")
+    return user
+
+
+def create(
+    username: str,
+    password: str | None = None,
+    *,
+    by: str,
+    name: str = "",
+    email: str | None = None,
+    groups: tuple[str, ...] = (),
+    roles: tuple[str, ...] = (),
+    allow_breached: bool = False,
+) -> User:
+    """Make a user.
+
+    :param allow_breached: for demonstrations of ``leaked_credentials``.
+    :raises InteractionError: for a name that is taken, looks like a taken one, or a password that is refused.
+    """
+    if not isinstance(runtime().directory, LocalDirectory):
+        raise InteractionError("The host application keeps the users; create them there.")
+    try:
+        canonical = usernames.canonical(username)
+    except usernames.InvalidUsername as error:
+        raise InteractionError(str(error), "username") from None
+    user = User(
+        id=new_id(),
+        username=canonical,
+        skeleton=usernames.skeleton(canonical),
+        name=name,
+        email=email,
+        groups=list(groups),
+        roles=list(roles),
+        password_history=[],
+    )
+    if password is not None:
+        if not allow_breached:
+            check_new_password(user, password)
+        user.password_hash = runtime().passwords.hash(password)
+        user.password_changed_at = clock.now()
+    session().add(user)
+    try:
+        session().flush()
+    except IntegrityError:
+        session().rollback()
+        raise InteractionError(
+            "A user with this name, or one that looks like it, exists.", "username"
+        ) from None
+    audit.record(Event.USER_CREATED, actor=by, user_id=user.id, roles=list(roles), groups=list(groups))
+    return user
+
+
+def check_new_password(user: User, password: str, field: str = "password") -> None:
+    """Refuse a password that is too short, common, breached, or about the user.
+
+    :raises InteractionError: with all reasons, kindly.
+    """
+    words = [user.username, user.name, settings().brand_name, *((user.email or "").split("@")[:1])]
+    problems = password_policy.check(
+        password,
+        context_words=[word for word in words if word],
+        min_length=settings().password_min_length,
+        breached=breach_count,
+    )
+    if problems:
+        raise InteractionError(" ".join(problem.message for problem in problems), field)
+
+
+def set_temporary_password(user: User, by: str) -> str:
+    """Replace the password by one that works once, ends everything, and forces a new one; return it.
+
+    It has 100 random bits in groups that can be read out.
+    """
+    if not runtime().directory.sets_passwords:
+        raise InteractionError("The host application keeps the passwords.")
+    groups = ["".join(secrets.choice("ABCDEFGHJKMNPQRSTVWXYZ23456789") for _ in range(5)) for _ in range(4)]
+    temporary = "-".join(groups)
+    user.temporary_password_hash = runtime().passwords.hash(temporary)
+    user.temporary_password_expires_at = clock.now() + timedelta(
+        seconds=settings().temporary_password_lifetime
+    )
+    user.must_change_password = True
+    throttle.forget_all(password_key(user.username))
+    sessions.forget_devices(user.id)
+    protection.temporary_password(user, by)
+    audit.record(Event.PASSWORD_TEMPORARY, actor=by, user_id=user.id)
+    return temporary
+
+
+def still_has_password(user: User) -> bool:
+    """Whether the password that was just compared is the user's still; it stays so until the end of the transaction.
+
+    A reset at the same moment comes before, and is noticed, or after, and then ends what is begun here.
+    """
+    statement = (
+        update(User)
+        .where(
+            User.id == user.id,
+            User.password_hash.is_not_distinct_from(user.password_hash),
+            User.temporary_password_hash.is_not_distinct_from(user.temporary_password_hash),
+        )
+        .values(password_hash=User.password_hash)
+    )
+    return rows_changed(statement) == 1
+
+
+def renew_hash(user: User, password: str) -> None:
+    """Store the password that was just found right with the parameters of now, when they changed meanwhile."""
+    passwords = runtime().passwords
+    if user.password_hash and not user.must_change_password and passwords.needs_rehash(user.password_hash):
+        user.password_hash = passwords.hash(password)
+
+
+def use_temporary_password(user: User) -> bool:
+    """Take the temporary password off the row; return whether this caller was the one that took it.
+
+    One conditional write decides, so of many sign-ins at once exactly one succeeds.
+    """
+    statement = (
+        update(User)
+        .where(
+            User.id == user.id,
+            User.temporary_password_hash == user.temporary_password_hash,
+            User.temporary_password_expires_at > clock.now(),
+        )
+        # It stays behind as no hash at all, so that the old password does not come back to life.
+        .values(temporary_password_hash=f"{USED}{user.temporary_password_hash}")
+    )
+    return rows_changed(statement) == 1
+
+
+def change_password(user: User, password: str, sign_in: SignIn, *, secure: bool) -> None:
+    """Store a new password and end everything else of the user.
+
+    :param secure: in the flow after MFA, or after an administrator's temporary password: risk is closed.
+    """
+    check_new_password(user, password, "new")
+    if runtime().directory.is_recent_password(user, password):
+        raise InteractionError("Please choose a password that you have not used here before.", "new")
+    runtime().directory.set_password(user, password)
+    if secure:
+        protection.secure_password_change(user, sign_in)
+    else:
+        protection.voluntary_password_change(user, sign_in)
+    password_changed(user, sign_in, secure=secure)
+
+
+def password_changed(user: User, sign_in: SignIn | None, *, secure: bool) -> None:
+    """Write a password change down, and let whoever knew the old one look like a stranger."""
+    sessions.forget_devices(user.id)
+    sign_in_id = sign_in.id if sign_in is not None else None
+    audit.record(
+        Event.PASSWORD_CHANGED, actor=user.username, user_id=user.id, sign_in_id=sign_in_id, secure=secure
+    )
+    notifications.password_changed(user)
+
+
+def import_leaked_pair(username: str, password: str, source: str) -> bool:
+    """Raise ``leaked_credentials`` when a leaked pair is the user's password now; a stale pair raises nothing."""
+    from idprotect.risk.detections.leaked_credentials import leaked_pair
+
+    user = runtime().directory.find(username)
+    if user is None or not runtime().directory.verify_password(user, password):
+        return False
+    protection.raise_detection(user, leaked_pair(source), actor="system")
+    return True
+
+
+def administrators() -> int:
+    """Return how many enabled administrators there are."""
+    users = session().scalars(select(User).where(User.enabled)).all()
+    return sum(ADMINISTRATOR in user.roles for user in users)
+
+
+def password_key(username: str) -> str:
+    """Return the throttle key of tries at a user's password, the same whether or not the user exists."""
+    return "password:" + runtime().keys.keyed_hash("username", username)[:40]
+
+
+def count() -> int:
+    """Return how many users there are."""
+    return session().scalar(select(func.count()).select_from(User)) or 0
+
+
+def set_enabled(user: User, enabled: bool, by: str) -> None:
+    """Let a user sign in, or stop that and end everything."""
+    if user.host_id is not None and user.enabled != enabled:
+        raise InteractionError("The host application decides who may sign in; change it there.")
+    user.enabled = enabled
+    if not enabled:
+        sessions.end_all(user.id, "disabled", actor=by)
+    audit.record(Event.USER_CHANGED, actor=by, user_id=user.id, change="enabled" if enabled else "disabled")

@@ -1,0 +1,111 @@
+"""The way of a browser to what it came for: asked at every stop, from stored facts, how to go on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import redirect, url_for
+from werkzeug.wrappers import Response
+
+from idprotect import consents, gate, pendings, sign_ins
+from idprotect.gate import Access, Endpoint, Verdict
+from idprotect.models import PendingAuthorization, session
+from idprotect.pendings import Wanted
+from idprotect.runtime import settings
+from idprotect.sign_ins import Current
+from idprotect.web.pages import error_page
+
+#: The client of our own pages; policies can name it.
+ACCOUNT = "idprotect-account"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a browser stands.
+
+    :param current: who is signed in, well enough for what is wanted; None: sign in first.
+    :param verdict: what the gate says.
+    """
+
+    current: Current | None
+    verdict: Verdict | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may go out."""
+        return self.verdict is not None and self.verdict.allowed
+
+
+def ask(
+    wanted: Wanted, endpoint: Endpoint, *, first_party: bool, consented_at: datetime | None = None
+) -> Stop:
+    """Ask how to go on. Nothing but this opens the door.
+
+    :param consented_at: when consent was given to this very request; it counts for the sign-in that gave it.
+    """
+    current = sign_ins.current()
+    if current is None:
+        return Stop(None)
+    if wanted.sign_in_after is not None and current.sign_in.signed_in_at < wanted.sign_in_after:
+        return Stop(None)
+    if consented_at is not None and consented_at >= current.sign_in.signed_in_at:
+        consented = True
+    elif wanted.ask_consent:
+        consented = False
+    else:
+        consented = first_party or consents.covers(current.user.id, wanted.client_id, wanted.scopes)
+    access = Access(current, wanted.client_id, wanted.scopes, consented)
+    return Stop(current, gate.ask(access, endpoint))
+
+
+def interrupt(stop: Stop, pending: PendingAuthorization) -> Response:
+    """Send the browser to the page that is due; the receipt of the decision is committed."""
+    session().commit()
+    if stop.verdict is None or stop.verdict.decision.first is None:
+        return to_sign_in(pending)
+    step = str(stop.verdict.decision.first)
+    return redirect(url_for("idprotect.interaction", pending_id=pending.id, step=step), 303)
+
+
+def to_sign_in(pending: PendingAuthorization) -> Response:
+    """Send the browser to sign in: to our page, or to that of the host application."""
+    resume = url_for("idprotect.resume", pending_id=pending.id)
+    if view := settings().login_view:
+        return redirect(url_for(view, next=resume), 303)
+    return redirect(url_for("idprotect.sign_in", pending_id=pending.id), 303)
+
+
+def guard(wanted: Wanted) -> Response | None:
+    """Protect a page of ours or of a host application: None lets it be shown, a response interrupts.
+
+    The page is asked for again, by GET at ``wanted.return_to``, when nothing is missing any more.
+    """
+    stop = ask(wanted, Endpoint.PAGE, first_party=True)
+    if not stop.allowed:
+        return interrupt(stop, pendings.store(wanted))
+    sign_ins.complete(cast(Current, stop.current))
+    session().commit()
+    return None
+
+
+def wanted_of(pending: PendingAuthorization) -> Wanted:
+    """Return what a pending authorization waits for."""
+    return Wanted(
+        client_id=pending.client_id,
+        client_name=pending.client_name,
+        scopes=frozenset(pending.scopes),
+        payload=pending.payload or None,
+        return_to=pending.return_to,
+        sign_in_after=pending.sign_in_after,
+        ask_consent=pending.ask_consent,
+    )
+
+
+def no_longer_valid() -> Response:
+    """Answer to an id that is unknown, used up, too old, or another browser's; which of them is nobody's business."""
+    return error_page(
+        400,
+        "This page is no longer valid",
+        "It was used already, was open for too long, or belongs to another browser. "
+        "Please go back to your application and start again.",
+    )

@@ -1,0 +1,102 @@
+"""The endpoints that applications call: token, userinfo, keys, metadata, introspection, revocation."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from authlib.oauth2 import OAuth2Error
+from flask import Response, json, jsonify, request
+
+from idprotect.errors import EvaluationError
+from idprotect.models import session
+from idprotect.oidc import requests as protocol
+from idprotect.oidc import server as oidc_server
+from idprotect.oidc import tokens
+from idprotect.oidc.id_token import user_claims
+from idprotect.oidc.server import Server
+from idprotect.runtime import runtime
+
+log = logging.getLogger("idprotect.web")
+PUBLIC_FOR_MINUTES = "public, max-age=300"
+
+
+def token() -> Response:
+    """The token endpoint (RFC 6749 section 3.2): POST, parameters in the body only."""
+    return _answer(lambda oauth_request: _server().create_token_response(oauth_request))
+
+
+def introspect() -> Response:
+    """Token introspection (RFC 7662)."""
+    return _answer(lambda oauth_request: _server().create_endpoint_response("introspection", oauth_request))
+
+
+def revoke() -> Response:
+    """Token revocation (RFC 7009)."""
+    return _answer(lambda oauth_request: _server().create_endpoint_response("revocation", oauth_request))
+
+
+def userinfo() -> Response:
+    """Claims about the user of an access token (OIDC Core section 5.3)."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not value.strip():
+        return _challenge(401, None)
+    presented = tokens.find(value.strip())
+    if presented is None or presented.is_refresh or not presented.active:
+        return _challenge(401, "invalid_token")
+    if "openid" not in presented.token.scope.split():
+        return _challenge(403, "insufficient_scope")
+    return jsonify(user_claims(presented.user, presented.token.scope))
+
+
+def jwks() -> Response:
+    """The public signing keys (RFC 7517)."""
+    return _public(runtime().keys.public_jwks())
+
+
+def configuration() -> Response:
+    """The provider's metadata."""
+    return _public(oidc_server.metadata())
+
+
+def health() -> Response:
+    """Whether the process answers."""
+    return jsonify(status="ok")
+
+
+def _answer(respond: Callable[[Any], Response]) -> Response:
+    """Answer a client's request: the standard error in JSON, and nothing half done when there was one."""
+    try:
+        response = respond(protocol.read(request, body=True))
+    except OAuth2Error as error:
+        response = _server().handle_error_response(request, error)
+    except EvaluationError:
+        response = _error(503, "temporarily_unavailable")
+        response.headers["Retry-After"] = "5"
+    if response.status_code < 400:
+        session().commit()
+    else:
+        session().rollback()
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _challenge(status: int, error: str | None) -> Response:
+    """Answer without a usable token (RFC 6750 section 3)."""
+    response = _error(status, error) if error else Response(status=status)
+    response.headers["WWW-Authenticate"] = "Bearer" + (f' error="{error}"' if error else "")
+    return response
+
+
+def _error(status: int, error: str) -> Response:
+    return Response(json.dumps({"error": error}), status, mimetype="application/json")
+
+
+def _public(document: dict[str, Any]) -> Response:
+    response = jsonify(document)
+    response.headers["Cache-Control"] = PUBLIC_FOR_MINUTES
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _server() -> Server:
+    return cast(Server, runtime().server)
