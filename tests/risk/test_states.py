@@ -1,0 +1,134 @@
+"""The state machine of risk: each row of product.md 2.2, written out by hand."""
+
+from dataclasses import astuple
+
+import pytest
+
+from idprotect.risk import TRANSITIONS, RiskEvent, RiskState, Transition
+
+LISTED = frozenset({"listed_ip"})
+NOBODY: frozenset[str] = frozenset()
+
+# event: what it closes, as what, with which detail; whose sessions end; what stays open; can it be reactivated.
+# What closes nothing is followed by the state that the user is in then.
+TABLE = {
+    "mfa_for_sign_in_risk": ("this_sign_in", "remediated", "user_passed_mfa", "none", NOBODY, False),
+    "mfa_for_another_reason": ("this_sign_in", "dismissed", "assessed_safe", "none", NOBODY, False),
+    "secure_password_change": ("the_users", "remediated", "user_changed_password", "others", LISTED, False),
+    "sessions_revoked": ("the_users", "remediated", "sessions_revoked", "all", NOBODY, False),
+    "temporary_password": ("the_users", "remediated", "admin_temporary_password", "all", LISTED, False),
+    "user_confirmed_sign_in": ("this_sign_in", "dismissed", "user_confirmed", "none", NOBODY, False),
+    "user_reported": ("nothing", "at_risk", "none", "others", NOBODY, False),
+    "voluntary_password_change": ("nothing", "at_risk", "none", "others", NOBODY, False),
+    "admin_dismissed_user": ("the_users", "dismissed", "admin_dismissed", "none", NOBODY, True),
+    "admin_dismissed_sign_in": ("this_sign_in", "dismissed", "admin_dismissed", "none", NOBODY, True),
+    "admin_confirmed_user_safe": (
+        "the_users",
+        "confirmed_safe",
+        "admin_confirmed_safe",
+        "none",
+        NOBODY,
+        True,
+    ),
+    "admin_confirmed_sign_in_safe": (
+        "this_sign_in",
+        "confirmed_safe",
+        "admin_confirmed_safe",
+        "none",
+        NOBODY,
+        True,
+    ),
+    "admin_confirmed_user_compromised": (
+        "nothing",
+        "confirmed_compromised",
+        "admin_confirmed_compromised",
+        "all",
+        NOBODY,
+        False,
+    ),
+    "admin_confirmed_sign_in_compromised": (
+        "nothing",
+        "confirmed_compromised",
+        "admin_confirmed_compromised",
+        "all",
+        NOBODY,
+        False,
+    ),
+    "admin_resolved": ("this_detection", "remediated", "admin_resolved", "none", NOBODY, True),
+    "admin_false_positive": (
+        "this_detection",
+        "confirmed_safe",
+        "admin_false_positive",
+        "none",
+        NOBODY,
+        True,
+    ),
+    "admin_ignored": ("this_detection", "dismissed", "admin_ignored", "none", NOBODY, True),
+    "aged_out": ("this_detection", "aged_out", "aged_out", "none", NOBODY, False),
+}
+
+
+def test_the_table_names_every_event_once() -> None:
+    """F030: no event without a row, no row without an event."""
+    assert {str(event) for event in TRANSITIONS} == set(TABLE) == {str(event) for event in RiskEvent}
+
+
+@pytest.mark.parametrize("event", TABLE)
+def test_each_event_does_what_the_table_says(event: str) -> None:
+    """F030, F033, F034, F091, F092, F093, F094, F096: who closes what, as what, and whose sessions end."""
+    assert astuple(TRANSITIONS[RiskEvent(event)]) == TABLE[event]
+
+
+def closing() -> list[tuple[RiskEvent, Transition]]:
+    return [(event, row) for event, row in TRANSITIONS.items() if row.closes != "nothing"]
+
+
+def test_what_an_event_closes_ends_up_closed() -> None:
+    assert all(not row.to.is_open and row.to is not RiskState.NONE for _, row in closing())
+
+
+def test_what_closes_nothing_leaves_risk_open() -> None:
+    """F076: a voluntary password change, a report and a confirmed compromise leave the user at risk."""
+    open_after = {event: row.to for event, row in TRANSITIONS.items() if row.closes == "nothing"}
+    assert set(open_after) == {
+        "user_reported",
+        "voluntary_password_change",
+        "admin_confirmed_user_compromised",
+        "admin_confirmed_sign_in_compromised",
+    }
+    assert all(state.is_open for state in open_after.values())
+
+
+def test_only_what_an_administrator_closed_by_hand_can_be_reactivated() -> None:
+    """F035: what the user or the system remediated stays closed."""
+    reversible = {str(event) for event, row in TRANSITIONS.items() if row.reversible}
+    assert reversible == {str(event) for event, _ in closing() if event.startswith("admin_")}
+
+
+def test_each_way_to_close_risk_says_how_it_came_about() -> None:
+    """F030: a detail, and never the same one for two different verbs."""
+    details: dict[str, set[str]] = {}
+    for event, row in closing():
+        details.setdefault(str(row.detail), set()).add(
+            event.replace("_user_safe", "").replace("_sign_in_safe", "")
+        )
+    assert "none" not in details
+    assert details["admin_dismissed"] == {"admin_dismissed_user", "admin_dismissed_sign_in"}
+    assert all(len(events) == 1 for detail, events in details.items() if detail != "admin_dismissed")
+
+
+def test_a_password_does_not_cure_a_device() -> None:
+    """Only the two passwords leave a listed address open; whatever revokes or dismisses takes everything."""
+    keeping = {str(event) for event, row in TRANSITIONS.items() if row.keeps}
+    assert keeping == {"secure_password_change", "temporary_password"}
+
+
+def test_a_block_changes_nothing() -> None:
+    """F042: there is no transition for being blocked."""
+    assert not [event for event in RiskEvent if "block" in event]
+
+
+def test_administrators_who_clear_a_user_leave_the_sessions_alone() -> None:
+    """F091: dismissing or confirming safe ends nothing; the dialogue says so."""
+    clearing = [row for event, row in closing() if event.startswith("admin_")]
+    assert {str(row.ends) for row in clearing} == {"none"}
