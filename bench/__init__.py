@@ -1,0 +1,1 @@
+"""The benchmark: idprotect against a bare Authlib server, in the same run."""
