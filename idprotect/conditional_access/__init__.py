@@ -1,15 +1,8 @@
 """What the administrator demands: conditional access, as pure functions over plain values."""
 
-from idprotect.conditional_access.evaluation import (
-    CONDITIONS,
-    Decision,
-    Outcome,
-    PolicyResult,
-    Reason,
-    Step,
-    evaluate,
-    skip_days_left,
-)
+from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
+from idprotect.conditional_access.document import parse_policies
+from idprotect.conditional_access.evaluation import CONDITIONS, evaluate, skip_days_left
 from idprotect.conditional_access.facts import AccessRequest
 from idprotect.conditional_access.policy import (
     Control,
@@ -19,7 +12,6 @@ from idprotect.conditional_access.policy import (
     PolicyState,
     Selection,
     Unregistered,
-    parse_policies,
     validity_problems,
 )
 

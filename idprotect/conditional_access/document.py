@@ -1,0 +1,203 @@
+"""How a policy document (a parsed TOML file) becomes policies, or a list of everything that is wrong with it."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from idprotect.conditional_access.policy import (
+    Control,
+    Location,
+    Policy,
+    PolicySet,
+    PolicyState,
+    Selection,
+    Unregistered,
+    validity_problems,
+)
+from idprotect.errors import PolicyError
+from idprotect.risk.levels import RiskLevel
+
+MAX_SKIP_DAYS = 30
+
+
+def parse_policies(document: Mapping[str, Any], version: int = 0, *, emergency: bool = False) -> PolicySet:
+    """Read a policy document (a parsed TOML file: tables ``policy`` and ``location``).
+
+    :raises PolicyError: with every problem found, each naming the policy.
+    """
+    reader = _Reader()
+    for unknown in sorted(document.keys() - {"policy", "location"}):
+        reader.problem(f"unknown table {unknown!r}")
+    location_rows, policy_rows = reader.tables(document, "location"), reader.tables(document, "policy")
+    locations = tuple(reader.location(row) for row in location_rows)
+    policies = tuple(reader.policy(row) for row in policy_rows)
+    reader.check_names(policies, locations)
+    if reader.problems:
+        raise PolicyError(reader.problems)
+    return PolicySet(version, policies, locations, tuple(reader.warnings), emergency)
+
+
+WHO_KEYS: Mapping[str, str] = {"users": "user", "groups": "group", "roles": "role"}
+_POLICY_KEYS = frozenset({"name", "title", "state", "who", "clients", "when", "then"})
+_WHEN_KEYS = frozenset(
+    {
+        "user_risk",
+        "sign_in_risk",
+        "locations",
+        "exclude_locations",
+        "countries",
+        "exclude_countries",
+        "platforms",
+        "scopes",
+        "known_device",
+    }
+)
+_THEN_KEYS = frozenset({"require", "unregistered", "skip_days"})
+
+
+@dataclass
+class _Reader:
+    """Reads tables and collects problems instead of stopping at the first."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    where: str = ""
+
+    def problem(self, text: str) -> None:
+        self.problems.append(f"{self.where}: {text}" if self.where else text)
+
+    def tables(self, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+        rows = document.get(name, [])
+        if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows):
+            return rows
+        self.problem(f"{name!r} must be a list of tables ([[{name}]])")
+        return []
+
+    def strings(self, table: Mapping[str, Any], key: str) -> frozenset[str]:
+        value = table.get(key, [])
+        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
+            return frozenset(value)
+        self.problem(f"{key!r} must be a list of strings")
+        return frozenset()
+
+    def choices(self, table: Mapping[str, Any], key: str, parse: Callable[[str], Any]) -> frozenset[Any]:
+        found = set()
+        for text in sorted(self.strings(table, key)):
+            try:
+                found.add(parse(text))
+            except ValueError:
+                self.problem(f"{key!r} has no choice {text!r}")
+        return frozenset(found)
+
+    def choice(self, table: Mapping[str, Any], key: str, default: Any) -> Any:
+        kind: type[StrEnum] = type(default)
+        try:
+            return kind(table.get(key, default))
+        except ValueError:
+            self.problem(f"{key!r} must be one of {', '.join(kind)}")
+            return default
+
+    def sub_table(self, row: Mapping[str, Any], key: str, known: frozenset[str]) -> Mapping[str, Any]:
+        table = row.get(key, {})
+        if not isinstance(table, Mapping):
+            self.problem(f"{key!r} must be a table")
+            return {}
+        for unknown in sorted(table.keys() - known):
+            self.problem(f"unknown key {unknown!r} in {key!r}")
+        return table
+
+    def location(self, row: Mapping[str, Any]) -> Location:
+        self.where = f"location {row.get('name', '?')!r}"
+        for unknown in sorted(row.keys() - {"name", "networks", "trusted"}):
+            self.problem(f"unknown key {unknown!r}")
+        networks = []
+        for text in sorted(self.strings(row, "networks")):
+            try:
+                networks.append(ipaddress.ip_network(text))
+            except ValueError as error:
+                self.problem(f"{text!r} is not a network: {error}")
+        if not isinstance(row.get("trusted", False), bool):
+            self.problem("'trusted' must be true or false")
+        return Location(self.name(row), tuple(networks), row.get("trusted", False) is True)
+
+    def name(self, row: Mapping[str, Any]) -> str:
+        name = row.get("name")
+        if isinstance(name, str) and name:
+            return name
+        self.problem("a 'name' is needed")
+        return "?"
+
+    def policy(self, row: Mapping[str, Any]) -> Policy:
+        self.where = f"policy {row.get('name', '?')!r}"
+        for unknown in sorted(row.keys() - _POLICY_KEYS):
+            self.problem(f"unknown key {unknown!r}")
+        when = self.sub_table(row, "when", _WHEN_KEYS)
+        then = self.sub_table(row, "then", _THEN_KEYS)
+        clients = self.sub_table(row, "clients", frozenset({"include", "exclude"}))
+        known_device = when.get("known_device")
+        if known_device is not None and not isinstance(known_device, bool):
+            self.problem("'known_device' must be true or false")
+        policy = Policy(
+            name=self.name(row),
+            title=str(row.get("title", "")),
+            state=self.choice(row, "state", PolicyState.REPORT_ONLY),
+            who=self.who(row),
+            clients=Selection(self.strings(clients, "include"), self.strings(clients, "exclude")),
+            user_risk=self.levels(when, "user_risk"),
+            sign_in_risk=self.levels(when, "sign_in_risk"),
+            locations=Selection(self.strings(when, "locations"), self.strings(when, "exclude_locations")),
+            countries=Selection(self.strings(when, "countries"), self.strings(when, "exclude_countries")),
+            platforms=self.strings(when, "platforms"),
+            scopes=self.strings(when, "scopes"),
+            known_device=known_device if isinstance(known_device, bool) else None,
+            controls=self.choices(then, "require", Control),
+            unregistered=self.choice(then, "unregistered", Unregistered.BLOCK),
+            skip_days=self.skip_days(then),
+        )
+        for broken_rule in validity_problems(policy):
+            self.problem(broken_rule)
+        if "unregistered" in then and not policy.sign_in_risk:
+            self.problem("'unregistered' belongs to a policy with a sign-in risk condition")
+        return policy
+
+    def who(self, row: Mapping[str, Any]) -> Selection:
+        table = self.sub_table(row, "who", frozenset(WHO_KEYS) | {f"exclude_{key}" for key in WHO_KEYS})
+        include = {f"{kind}:{name}" for key, kind in WHO_KEYS.items() for name in self.strings(table, key)}
+        exclude = {
+            f"{kind}:{name}"
+            for key, kind in WHO_KEYS.items()
+            for name in self.strings(table, f"exclude_{key}")
+        }
+        return Selection(frozenset(include), frozenset(exclude))
+
+    def levels(self, when: Mapping[str, Any], key: str) -> frozenset[RiskLevel]:
+        levels = self.choices(when, key, RiskLevel.parse)
+        for level in (RiskLevel.LOW, RiskLevel.MEDIUM):
+            above = RiskLevel(level + 1)
+            if level in levels and above not in levels:
+                self.warnings.append(
+                    f"{self.where}: {key} names {level.label} without {above.label}: the worse case is let through"
+                )
+        return levels
+
+    def skip_days(self, then: Mapping[str, Any]) -> int:
+        days = then.get("skip_days", 0)
+        if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= MAX_SKIP_DAYS:
+            self.problem(f"'skip_days' must be a whole number from 0 to {MAX_SKIP_DAYS}")
+            return 0
+        return days
+
+    def check_names(self, policies: tuple[Policy, ...], locations: tuple[Location, ...]) -> None:
+        self.where = ""
+        for kind, names in (
+            ("policy", [p.name for p in policies]),
+            ("location", [x.name for x in locations]),
+        ):
+            for name in sorted({name for name in names if names.count(name) > 1}):
+                self.problem(f"two entries of kind {kind} are called {name!r}")
+        known = {location.name for location in locations}
+        for policy in policies:
+            for name in sorted((policy.locations.include | policy.locations.exclude) - known):
+                self.problem(f"policy {policy.name!r}: no location is called {name!r}")
