@@ -9,11 +9,10 @@ from flask_login import LoginManager, current_user
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.wrappers import Response
 
+from idprotect import pages, sign_ins
 from idprotect import settings as settings_module
-from idprotect import sign_ins
 from idprotect.extension import IDProtect, tune_sqlite
 from idprotect.models import User
-from idprotect.web import pages
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

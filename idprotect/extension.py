@@ -8,6 +8,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, bindparam, event, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from idprotect import pages
 from idprotect import settings as settings_module
 from idprotect.cli import idprotect as command_group
 from idprotect.hosts import HostDirectory, HostUsers
@@ -27,7 +28,7 @@ from idprotect.senders.outbox import Outbox
 from idprotect.senders.smtp import SmtpSender
 from idprotect.settings import Settings
 from idprotect.users import LocalDirectory
-from idprotect.web import create_blueprint, pages
+from idprotect.web import create_blueprint
 
 _SEEN = update(SignIn).where(SignIn.id == bindparam("sign_in_id")).values(last_seen_at=bindparam("seen_at"))
 

@@ -12,14 +12,13 @@ from flask import redirect, request, url_for
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
-from idprotect import browser, clock, gate, notifications, protection, sign_ins, users
+from idprotect import browser, clock, flow, gate, notifications, protection, sign_ins, users
 from idprotect.errors import ConfigurationError, InteractionError
 from idprotect.gate import Access
 from idprotect.hosts import HostDirectory
 from idprotect.models import SignIn, session
 from idprotect.pendings import Wanted
 from idprotect.runtime import runtime
-from idprotect.web import flow
 
 #: The client of the host's own pages; policies can name it.
 HOST = "host"

@@ -3,9 +3,9 @@
 from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from idprotect import notifications
+from idprotect import notifications, pages
 from idprotect.models import session
-from idprotect.web import account, authorize, interaction, outbox, pages, sign_in, tokens
+from idprotect.web import account, authorize, interaction, outbox, sign_in, tokens
 
 GET, POST = ["GET"], ["POST"]
 BOTH = GET + POST

@@ -13,6 +13,7 @@ from idprotect import (
     browser,
     clock,
     consents,
+    flow,
     gate,
     methods,
     notifications,
@@ -32,12 +33,11 @@ from idprotect.interactions.mfa_registration import (
 )
 from idprotect.interactions.password_change import strength_of
 from idprotect.models import Authenticator, Client, SignIn, User, session
+from idprotect.pages import error_page, render
 from idprotect.pendings import Wanted
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime, settings
 from idprotect.sign_ins import Current
-from idprotect.web import flow
-from idprotect.web.pages import error_page, render
 
 SHOWN_SIGN_INS = 20
 VOLUNTARY = (

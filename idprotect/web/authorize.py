@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response
 from idprotect import clock, pendings, sign_ins
 from idprotect.conditional_access import Step
 from idprotect.errors import InteractionError
+from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import Client, PendingAuthorization, session
@@ -25,11 +26,10 @@ from idprotect.oidc import requests as protocol
 from idprotect.oidc import responses
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
+from idprotect.pages import error_page
 from idprotect.pendings import Wanted
 from idprotect.runtime import runtime
 from idprotect.sign_ins import Current
-from idprotect.web.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
-from idprotect.web.pages import error_page
 
 PROMPTS = {"none", "login", "consent", "select_account"}
 

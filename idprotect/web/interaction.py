@@ -6,13 +6,13 @@ from werkzeug.wrappers import Response
 from idprotect import browser, pendings
 from idprotect.conditional_access import Step
 from idprotect.errors import InteractionError, TooManyAttempts
+from idprotect.flow import ask, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Access, Endpoint
 from idprotect.interactions import INTERACTIONS, Page, Visit
 from idprotect.models import Client, session
+from idprotect.pages import allow_form_to, render
 from idprotect.web.authorize import deny
-from idprotect.web.flow import ask, no_longer_valid, wanted_of
-from idprotect.web.pages import allow_form_to, render
 from idprotect.web.sign_in import waiting
 
 

@@ -2,9 +2,9 @@
 
 from flask import Response, abort
 
+from idprotect.pages import render
 from idprotect.runtime import runtime, settings
 from idprotect.senders.outbox import Outbox
-from idprotect.web.pages import render
 
 SHOWN = 50
 

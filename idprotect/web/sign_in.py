@@ -5,12 +5,12 @@ from werkzeug.wrappers import Response
 
 from idprotect import browser, pendings, sign_ins
 from idprotect.errors import InteractionError, TooManyAttempts
+from idprotect.flow import ACCOUNT, no_longer_valid, to_sign_in
 from idprotect.forms import PageForm, SignInForm
 from idprotect.models import PendingAuthorization
+from idprotect.pages import allow_form_to, render
 from idprotect.pendings import Wanted
 from idprotect.runtime import settings
-from idprotect.web.flow import ACCOUNT, no_longer_valid, to_sign_in
-from idprotect.web.pages import allow_form_to, render
 
 
 def start() -> Response:

@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response
 from idprotect import consents, gate, pendings, sign_ins
 from idprotect.gate import Access, Endpoint, Verdict
 from idprotect.models import PendingAuthorization, session
+from idprotect.pages import error_page
 from idprotect.pendings import Wanted
 from idprotect.runtime import settings
 from idprotect.sign_ins import Current
-from idprotect.web.pages import error_page
 
 #: The client of our own pages; policies can name it.
 ACCOUNT = "idprotect-account"

@@ -32,7 +32,7 @@ LONGEST_PATH = 1024
 
 def template_folder() -> str:
     """Return where the templates are: inside the package once installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parent
     inside = package / "templates"
     beside = package.parent / "templates"
     if not inside.is_dir() and (package.parent / "setup.cfg").is_file():
