@@ -1,40 +1,10 @@
-"""What is known about the world outside, kept in local files: address lists, breached passwords, places.
+"""What is known about the world outside, kept in local files: places, networks, address lists, breached passwords.
 
 Every kind of data answers one question and reports its own health. None of them asks the network. Data that
 is missing answers None, *not evaluated*, because silence must never be counted as safety.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from pathlib import Path
+from idprotect.intelligence.health import Health, State
+from idprotect.intelligence.intelligence import Intelligence, MaxAges
 
-
-class State(StrEnum):
-    """How the newest version of the data was found."""
-
-    OK = "ok"
-    MISSING = "missing"
-    STALE = "stale"
-    BROKEN = "broken"
-    EMPTY = "empty"
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What an operator needs to know of one set of data.
-
-    :param entries: how many are in use; they may stem from an older version when `state` is not ok.
-    :param loaded_at: when the data in use were read, or None when they are read anew at each question.
-    :param modified_at: the date of the data in use, which `age_seconds` counts from.
-    :param problems: sentences for people, such as "line 7: 10.0.0.0/8 is not public".
-    """
-
-    name: str
-    path: Path
-    state: State
-    entries: int = 0
-    loaded_at: datetime | None = None
-    modified_at: datetime | None = None
-    age_seconds: float | None = None
-    problems: tuple[str, ...] = ()
+__all__ = ["Health", "Intelligence", "MaxAges", "State"]

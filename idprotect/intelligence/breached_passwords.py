@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from idprotect import clock
-from idprotect.intelligence import Health, State
+from idprotect.intelligence.health import Health, State
 
 ALL_RANGES = 16**5
 LARGEST_RANGE = 4 * 1024 * 1024

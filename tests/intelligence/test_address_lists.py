@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idprotect import clock
-from idprotect.intelligence import State, address_lists
+from idprotect.intelligence import State, address_lists, files
 from idprotect.intelligence.address_lists import AddressList
 
 
@@ -182,13 +182,13 @@ def test_list_with_a_new_date_or_size_or_in_another_file_is_read_again(tmp_path)
 
 def test_unchanged_list_is_not_read_again(write, monkeypatch):
     addresses = make_list(write("203.0.113.7"))
-    monkeypatch.setattr(address_lists, "_read", lambda *args: pytest.fail("read again"))
+    monkeypatch.setattr(AddressList, "_read", lambda *args: pytest.fail("read again"))
     assert addresses.contains("203.0.113.7") is True
 
 
 def test_file_is_looked_at_once_a_second_at_most(write, monkeypatch):
     seconds = [100.0]
-    monkeypatch.setattr(address_lists.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(files.time, "monotonic", lambda: seconds[0])
     addresses = AddressList(write("203.0.113.7"), "anonymous")
     write("198.51.100.1")
     seconds[0] += 0.9
@@ -238,7 +238,7 @@ def test_broken_file_is_judged_once_and_read_again_when_mended(write, monkeypatc
     path = write("rubbish")
     addresses = make_list(path)
     with monkeypatch.context() as patch:
-        patch.setattr(address_lists, "_read", lambda *args: pytest.fail("read again"))
+        patch.setattr(AddressList, "_read", lambda *args: pytest.fail("read again"))
         assert addresses.health().state == "broken"
     write("203.0.113.7")
     assert addresses.contains("203.0.113.7") is True
@@ -262,7 +262,7 @@ def test_file_of_rubbish_is_reported_in_few_words(write):
 
 
 def test_file_too_large_is_not_read(write, monkeypatch):
-    monkeypatch.setattr(address_lists, "LARGEST_FILE", 20)
+    monkeypatch.setattr(AddressList, "largest", 20)
     assert make_list(write("203.0.113.7", "198.51.100.1")).health().state == "broken"
 
 
@@ -270,7 +270,7 @@ def test_list_that_shrank_by_half_is_used_and_reported(write):
     addresses = make_list(write(*[f"203.0.113.{n}" for n in range(10)]))
     write(*[f"203.0.113.{n}" for n in range(4)])
     assert addresses.contains("203.0.113.9") is False
-    assert addresses.health().problems == ("the list shrank from 10 to 4 entries",)
+    assert addresses.health().problems == ("the data shrank from 10 to 4 entries",)
 
 
 def test_stale_list_is_not_evaluated(write):
@@ -303,7 +303,7 @@ def test_while_one_thread_reads_the_others_are_answered_from_the_old_version(wri
     addresses = make_list(write("203.0.113.7"))
     write("198.51.100.1")
     answers = []
-    read = address_lists._read
+    read = AddressList._read
 
     def slow_read(*args):
         other = Thread(target=lambda: answers.append(addresses.contains("203.0.113.7")))
@@ -311,7 +311,7 @@ def test_while_one_thread_reads_the_others_are_answered_from_the_old_version(wri
         other.join(timeout=5)
         return read(*args)
 
-    monkeypatch.setattr(address_lists, "_read", slow_read)
+    monkeypatch.setattr(AddressList, "_read", slow_read)
     assert addresses.contains("198.51.100.1") is True
     assert answers == [True]
 
