@@ -21,6 +21,7 @@ def create(
     native: bool = False,
     auth_method: str = "client_secret_basic",
     first_party: bool = False,
+    id_token_at_refresh: bool = False,
     scopes: tuple[str, ...] = tuple(SCOPES),
     secret: str | None = None,
 ) -> tuple[Client, str | None]:
@@ -52,6 +53,7 @@ def create(
         scopes=list(scopes),
         native=native,
         first_party=first_party,
+        id_token_at_refresh=id_token_at_refresh,
     )
     session().add(client)
     session().flush()

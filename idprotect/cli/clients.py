@@ -22,6 +22,7 @@ idprotect.add_command(client_group)
 @click.option("--public", is_flag=True, help="It can keep no secret: single-page or native.")
 @click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
 @click.option("--first-party", is_flag=True, help="Consent is not asked.")
+@click.option("--id-token-at-refresh", is_flag=True, help="It wants a new ID token with each refresh.")
 @click.option(
     "--auth-method",
     type=click.Choice(["client_secret_basic", "client_secret_post"]),
@@ -93,5 +94,6 @@ def _client(client: Client) -> dict[str, Any]:
         "redirect_uris": list(client.redirect_uris),
         "scopes": list(client.scopes),
         "first_party": client.first_party,
+        "id_token_at_refresh": client.id_token_at_refresh,
         "enabled": client.enabled,
     }

@@ -20,6 +20,7 @@ class Client(Base):
 
     :ivar secret_hash: SHA-256 of a generated secret; None for a public client.
     :ivar first_party: consent is not asked; only administrators set it.
+    :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
     """
 
@@ -37,6 +38,7 @@ class Client(Base):
     scopes: Mapped[list[str]]
     native: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
+    id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)

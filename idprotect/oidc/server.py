@@ -10,7 +10,7 @@ from idprotect.keys import SIGNING_ALGORITHM
 from idprotect.models import Client
 from idprotect.oidc import clients
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
-from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken
+from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.runtime import settings
@@ -67,7 +67,7 @@ def create_server() -> Server:
     AuthorizationCodeGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
     RefreshTokenGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
     server.register_grant(AuthorizationCodeGrant, [IdToken(), Pkce(required=True)])
-    server.register_grant(RefreshTokenGrant, [IdToken()])
+    server.register_grant(RefreshTokenGrant, [RefreshedIdToken()])
     server.register_endpoint(Introspection)
     server.register_endpoint(Revocation)
     return server

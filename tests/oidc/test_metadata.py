@@ -138,8 +138,9 @@ def look_again(server: Server) -> None:
         app.extensions["idprotect"].keys._checked_at = 0.0
 
 
-def test_keys_rotate_with_an_overlap(server: Server, application: Application, signed_in: Person) -> None:
+def test_keys_rotate_with_an_overlap(server: Server, signed_in: Person) -> None:
     """SR6 rotation with overlap: old ID tokens stay valid, new ones carry the new key, in every process."""
+    application = server.application(id_token_at_refresh=True)
     old = application.tokens(signed_in)["id_token"]
     result = server.cli("rotate-keys")
     assert result.exit_code == 0, result.output

@@ -311,7 +311,7 @@ def test_a_refresh_token_is_used_once_and_replaced(server: Server, signed_in: Pe
         assert response.status_code == 200
         assert response.headers["Cache-Control"] == "no-store"
         new = response.get_json()
-        assert new.keys() == tokens.keys()
+        assert new.keys() == {"token_type", "access_token", "expires_in", "scope", "refresh_token"}
         assert new["refresh_token"] != tokens["refresh_token"]
         assert new["access_token"] != tokens["access_token"]
         assert application.userinfo(tokens["access_token"]).status_code == 200
@@ -319,9 +319,22 @@ def test_a_refresh_token_is_used_once_and_replaced(server: Server, signed_in: Pe
         tokens = new
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_refresh_brings_an_id_token_to_clients_that_registered_for_it(
+    server: Server, signed_in: Person, wanted: bool
+) -> None:
+    """C 12.2: the answer to a refresh might not contain an ID token; whoever wants one says so once."""
+    application = server.application(id_token_at_refresh=wanted)
+    tokens = application.tokens(signed_in)
+    assert "id_token" in tokens
+    for _ in range(2):
+        tokens = application.refresh(tokens["refresh_token"]).get_json()
+        assert ("id_token" in tokens) == wanted
+
+
 def test_an_id_token_by_refresh_tells_the_same_story(server: Server) -> None:
     """C 12.2: same iss, sub, aud, auth_time, acr, amr; new iat and at_hash; no nonce."""
-    application = server.application()
+    application = server.application(id_token_at_refresh=True)
     person = server.person(authenticators=("totp",), groups=("careful",)).sign_in().prove()
     tokens = application.tokens(person)
     first = application.claims(tokens["id_token"])
@@ -338,7 +351,7 @@ def test_an_id_token_by_refresh_tells_the_same_story(server: Server) -> None:
 
 def test_a_step_up_does_not_make_older_tokens_stronger(server: Server) -> None:
     """F112: what a refresh token tells is what was true when its code was issued."""
-    application = server.application()
+    application = server.application(id_token_at_refresh=True)
     person = server.person(authenticators=("totp",)).sign_in()
     tokens = application.tokens(person)
     server.act(lambda user: setattr(user, "groups", ["careful"]), person.username)

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("native", sa.Boolean(), nullable=False),
         sa.Column("first_party", sa.Boolean(), nullable=False),
+        sa.Column("id_token_at_refresh", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("valid_after", sa.DateTime(timezone=True), nullable=False),
