@@ -84,6 +84,8 @@ class Settings:
     detections: Sequence[Detector] = DETECTIONS
     #: Thresholds of ``repeated_failures``: consecutive failures before a success.
     repeated_failures: int = 5
+    #: For how long an administrator can undo a dismissal.
+    undo_window: int = DAY
     #: What a detector that raises means: ``refuse`` the sign-in, or count it as ``high_risk``.
     detector_failure: str = "refuse"
 

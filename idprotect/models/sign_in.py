@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
 from idprotect.models.base import Base, new_id
 from idprotect.risk import About, RiskDetail, RiskLevel, RiskState
+from idprotect.risk.detections.reports import ADMIN_CONFIRMED
 
 
 class SignIn(Base):
@@ -22,6 +23,8 @@ class SignIn(Base):
     :ivar reviewed_at: when the person was asked about an earlier, stopped sign-in.
     :ivar completed_at: when it first ended with access.
     :ivar ended_at: when it was ended: its tokens are dead as well.
+    :ivar teaches: whether it shows how its user signs in. True: somebody confirmed it; False: it was somebody else, or
+        came after; None: its outcome tells. Kept by :mod:`idprotect.learning`.
     """
 
     __tablename__ = "idprotect_sign_in"
@@ -59,6 +62,7 @@ class SignIn(Base):
     risk_state: Mapped[str] = mapped_column(String(32), default=str(RiskState.NONE))
     risk_detail: Mapped[str] = mapped_column(String(32), default=str(RiskDetail.NONE))
     not_evaluated: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    teaches: Mapped[bool | None]
 
     __table_args__ = (Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),)
 
@@ -74,7 +78,12 @@ class SignIn(Base):
 
 
 class RiskDetection(Base):
-    """One suspicious thing, with its state. Only :mod:`idprotect.protection` changes the state."""
+    """One suspicious thing, with its state. Only :mod:`idprotect.protection` changes the state.
+
+    :ivar opened_at: since when it counts: since it was made, or reactivated. What clears it has to be newer.
+    :ivar state_before: the state to go back to when what closed it is taken back; None while it is open.
+    :ivar client_id: the application that reported it, by its own id ``report_id``; None: we found it.
+    """
 
     __tablename__ = "idprotect_risk_detection"
 
@@ -90,10 +99,17 @@ class RiskDetection(Base):
     detected_at: Mapped[datetime] = mapped_column(default=clock.now)
     state: Mapped[str] = mapped_column(String(32), default=str(RiskState.AT_RISK))
     detail: Mapped[str] = mapped_column(String(32), default=str(RiskDetail.NONE))
+    opened_at: Mapped[datetime] = mapped_column(default=clock.now)
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(256))
+    state_before: Mapped[str | None] = mapped_column(String(32))
+    client_id: Mapped[str | None] = mapped_column(String(128))
+    report_id: Mapped[str | None] = mapped_column(String(128))
 
-    __table_args__ = (Index("ix_idprotect_risk_detection_user_state", "user_id", "state"),)
+    __table_args__ = (
+        Index("ix_idprotect_risk_detection_user_state", "user_id", "state"),
+        UniqueConstraint("client_id", "report_id"),
+    )
 
     @property
     def risk(self) -> RiskLevel:
@@ -101,9 +117,19 @@ class RiskDetection(Base):
         return RiskLevel(self.level)
 
     @property
-    def is_about_user(self) -> bool:
-        """Whether it counts at its own level, whatever came of a sign-in."""
-        return self.about == About.USER
+    def is_open(self) -> bool:
+        """Whether it counts."""
+        return RiskState(self.state).is_open
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether an administrator stands behind it."""
+        return self.state == RiskState.CONFIRMED_COMPROMISED
+
+    @property
+    def is_of_sign_in(self) -> bool:
+        """Whether it says something about its sign-in: it is about it, or confirms that it was somebody else."""
+        return self.sign_in_id is not None and (self.about == About.SIGN_IN or self.name == ADMIN_CONFIRMED)
 
 
 class RiskHistory(Base):

@@ -19,6 +19,8 @@ class User(UserMixin, Base):  # type: ignore[misc]
     :ivar username: canonical, see :func:`idprotect.usernames.canonical`.
     :ivar risk_level: level now, kept by :mod:`idprotect.protection` alone.
     :ivar recovered_at: when the password was last changed in the secure flow.
+    :ivar recovery_began_at: when everything was ended so that a strong sign-in would restore the identity.
+    :ivar learning_since: when we began to learn how this user signs in, kept by :mod:`idprotect.learning`.
     """
 
     __tablename__ = "idprotect_user"
@@ -46,6 +48,8 @@ class User(UserMixin, Base):  # type: ignore[misc]
     risk_detail: Mapped[str] = mapped_column(String(32), default=str(RiskDetail.NONE))
     risk_changed_at: Mapped[datetime | None]
     recovered_at: Mapped[datetime | None]
+    recovery_began_at: Mapped[datetime | None]
+    learning_since: Mapped[datetime] = mapped_column(default=clock.now)
     registration_prompted_at: Mapped[datetime | None]
 
     @property

@@ -1,5 +1,6 @@
 """What we believe: risk, as pure functions over plain values."""
 
+from idprotect.risk.aggregated import aggregated_risk
 from idprotect.risk.assessment import (
     Assessment,
     Detector,
@@ -30,6 +31,7 @@ __all__ = [
     "Signals",
     "Timing",
     "Transition",
+    "aggregated_risk",
     "assess",
     "highest",
     "sign_in_risk",

@@ -1,7 +1,8 @@
-"""What closes which risk: the published state machine, one row an event."""
+"""What closes which risk, and what opens it again: the published state machine (``docs/risk.md``), one row an event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from idprotect.risk.levels import RiskDetail, RiskState
@@ -53,6 +54,8 @@ class Transition:
 
     :param keeps: names of detections that stay open all the same.
     :param reversible: whether an administrator may reactivate what was closed.
+    :param overrules: whether it also closes what an administrator confirmed. Whoever sits in the very sign-in that was
+        confirmed to be somebody else's proves nothing by a second factor.
     """
 
     closes: Closes
@@ -61,6 +64,7 @@ class Transition:
     ends: Ends = Ends.NONE
     keeps: frozenset[str] = frozenset()
     reversible: bool = False
+    overrules: bool = True
 
 
 # A new password does not cure a device that is part of a botnet.
@@ -69,8 +73,12 @@ NOT_CURED_BY_A_PASSWORD = frozenset({"listed_ip"})
 _S, _D = RiskState, RiskDetail
 
 TRANSITIONS: Mapping[RiskEvent, Transition] = {
-    RiskEvent.MFA_FOR_SIGN_IN_RISK: Transition(Closes.THIS_SIGN_IN, _S.REMEDIATED, _D.USER_PASSED_MFA),
-    RiskEvent.MFA_FOR_ANOTHER_REASON: Transition(Closes.THIS_SIGN_IN, _S.DISMISSED, _D.ASSESSED_SAFE),
+    RiskEvent.MFA_FOR_SIGN_IN_RISK: Transition(
+        Closes.THIS_SIGN_IN, _S.REMEDIATED, _D.USER_PASSED_MFA, overrules=False
+    ),
+    RiskEvent.MFA_FOR_ANOTHER_REASON: Transition(
+        Closes.THIS_SIGN_IN, _S.DISMISSED, _D.ASSESSED_SAFE, overrules=False
+    ),
     RiskEvent.SECURE_PASSWORD_CHANGE: Transition(
         Closes.THE_USERS, _S.REMEDIATED, _D.USER_CHANGED_PASSWORD, Ends.OTHERS, NOT_CURED_BY_A_PASSWORD
     ),
@@ -79,7 +87,9 @@ TRANSITIONS: Mapping[RiskEvent, Transition] = {
     RiskEvent.TEMPORARY_PASSWORD: Transition(
         Closes.THE_USERS, _S.REMEDIATED, _D.ADMIN_TEMPORARY_PASSWORD, Ends.ALL, NOT_CURED_BY_A_PASSWORD
     ),
-    RiskEvent.USER_CONFIRMED_SIGN_IN: Transition(Closes.THIS_SIGN_IN, _S.DISMISSED, _D.USER_CONFIRMED),
+    RiskEvent.USER_CONFIRMED_SIGN_IN: Transition(
+        Closes.THIS_SIGN_IN, _S.DISMISSED, _D.USER_CONFIRMED, overrules=False
+    ),
     RiskEvent.USER_REPORTED: Transition(Closes.NOTHING, _S.AT_RISK, _D.NONE, Ends.OTHERS),
     RiskEvent.ADMIN_DISMISSED_USER: Transition(
         Closes.THE_USERS, _S.DISMISSED, _D.ADMIN_DISMISSED, reversible=True
@@ -108,5 +118,39 @@ TRANSITIONS: Mapping[RiskEvent, Transition] = {
     RiskEvent.ADMIN_IGNORED: Transition(
         Closes.THIS_DETECTION, _S.DISMISSED, _D.ADMIN_IGNORED, reversible=True
     ),
-    RiskEvent.AGED_OUT: Transition(Closes.THIS_DETECTION, _S.AGED_OUT, _D.AGED_OUT),
+    RiskEvent.AGED_OUT: Transition(Closes.THIS_DETECTION, _S.AGED_OUT, _D.AGED_OUT, overrules=False),
 }
+
+#: Low risk is closed when it is this old; medium and high stay until somebody closes them.
+LOW_RISK_AGES_OUT_AFTER = timedelta(days=180)
+
+#: Only detections with these names are risk of tokens, which ends with the sessions: no password is involved.
+TOKEN_RISK = frozenset({"anomalous_token"})
+
+#: What an open detection's detail is, by its state.
+OPEN_DETAIL: Mapping[RiskState, RiskDetail] = {
+    RiskState.AT_RISK: RiskDetail.NONE,
+    RiskState.CONFIRMED_COMPROMISED: RiskDetail.ADMIN_CONFIRMED_COMPROMISED,
+}
+
+#: Details of what an administrator closed by hand, and may reactivate.
+REVERSIBLE = frozenset(row.detail for row in TRANSITIONS.values() if row.reversible)
+
+
+def why_not_reactivated(state: RiskState, detail: RiskDetail) -> str | None:
+    """Return why a detection cannot be reactivated, None when it can."""
+    if state.is_open:
+        return "it is open"
+    if detail not in REVERSIBLE:
+        return f"it was not an administrator who closed it ({detail}): what was cured stays closed"
+    return None
+
+
+def why_not_undone(dismissed_at: datetime | None, now: datetime, window: timedelta) -> str | None:
+    """Return why a dismissal cannot be undone, None when it can."""
+    if dismissed_at is None:
+        return "no dismissal by an administrator is in force"
+    if now - dismissed_at > window:
+        hours = window / timedelta(hours=1)
+        return f"it was dismissed more than {hours:g} hours ago; reactivate single detections instead"
+    return None

@@ -1,33 +1,45 @@
 """The state machine of risk: each row of product.md 2.2, written out by hand."""
 
 from dataclasses import astuple
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idprotect.risk import TRANSITIONS, RiskEvent, RiskState, Transition
+from idprotect.risk import TRANSITIONS, RiskDetail, RiskEvent, RiskState, Transition
+from idprotect.risk.states import OPEN_DETAIL, why_not_reactivated, why_not_undone
 
 LISTED = frozenset({"listed_ip"})
 NOBODY: frozenset[str] = frozenset()
 
-# event: what it closes, as what, with which detail; whose sessions end; what stays open; can it be reactivated.
+# event: what it closes, as what, with which detail; whose sessions end; what stays open; can it be reactivated;
+# does it close what an administrator confirmed, too.
 # What closes nothing is followed by the state that the user is in then.
 TABLE = {
-    "mfa_for_sign_in_risk": ("this_sign_in", "remediated", "user_passed_mfa", "none", NOBODY, False),
-    "mfa_for_another_reason": ("this_sign_in", "dismissed", "assessed_safe", "none", NOBODY, False),
-    "secure_password_change": ("the_users", "remediated", "user_changed_password", "others", LISTED, False),
-    "sessions_revoked": ("the_users", "remediated", "sessions_revoked", "all", NOBODY, False),
-    "temporary_password": ("the_users", "remediated", "admin_temporary_password", "all", LISTED, False),
-    "user_confirmed_sign_in": ("this_sign_in", "dismissed", "user_confirmed", "none", NOBODY, False),
-    "user_reported": ("nothing", "at_risk", "none", "others", NOBODY, False),
-    "voluntary_password_change": ("nothing", "at_risk", "none", "others", NOBODY, False),
-    "admin_dismissed_user": ("the_users", "dismissed", "admin_dismissed", "none", NOBODY, True),
-    "admin_dismissed_sign_in": ("this_sign_in", "dismissed", "admin_dismissed", "none", NOBODY, True),
+    "mfa_for_sign_in_risk": ("this_sign_in", "remediated", "user_passed_mfa", "none", NOBODY, False, False),
+    "mfa_for_another_reason": ("this_sign_in", "dismissed", "assessed_safe", "none", NOBODY, False, False),
+    "secure_password_change": (
+        "the_users",
+        "remediated",
+        "user_changed_password",
+        "others",
+        LISTED,
+        False,
+        True,
+    ),
+    "sessions_revoked": ("the_users", "remediated", "sessions_revoked", "all", NOBODY, False, True),
+    "temporary_password": ("the_users", "remediated", "admin_temporary_password", "all", LISTED, False, True),
+    "user_confirmed_sign_in": ("this_sign_in", "dismissed", "user_confirmed", "none", NOBODY, False, False),
+    "user_reported": ("nothing", "at_risk", "none", "others", NOBODY, False, True),
+    "voluntary_password_change": ("nothing", "at_risk", "none", "others", NOBODY, False, True),
+    "admin_dismissed_user": ("the_users", "dismissed", "admin_dismissed", "none", NOBODY, True, True),
+    "admin_dismissed_sign_in": ("this_sign_in", "dismissed", "admin_dismissed", "none", NOBODY, True, True),
     "admin_confirmed_user_safe": (
         "the_users",
         "confirmed_safe",
         "admin_confirmed_safe",
         "none",
         NOBODY,
+        True,
         True,
     ),
     "admin_confirmed_sign_in_safe": (
@@ -37,6 +49,7 @@ TABLE = {
         "none",
         NOBODY,
         True,
+        True,
     ),
     "admin_confirmed_user_compromised": (
         "nothing",
@@ -45,6 +58,7 @@ TABLE = {
         "all",
         NOBODY,
         False,
+        True,
     ),
     "admin_confirmed_sign_in_compromised": (
         "nothing",
@@ -53,8 +67,9 @@ TABLE = {
         "all",
         NOBODY,
         False,
+        True,
     ),
-    "admin_resolved": ("this_detection", "remediated", "admin_resolved", "none", NOBODY, True),
+    "admin_resolved": ("this_detection", "remediated", "admin_resolved", "none", NOBODY, True, True),
     "admin_false_positive": (
         "this_detection",
         "confirmed_safe",
@@ -62,9 +77,10 @@ TABLE = {
         "none",
         NOBODY,
         True,
+        True,
     ),
-    "admin_ignored": ("this_detection", "dismissed", "admin_ignored", "none", NOBODY, True),
-    "aged_out": ("this_detection", "aged_out", "aged_out", "none", NOBODY, False),
+    "admin_ignored": ("this_detection", "dismissed", "admin_ignored", "none", NOBODY, True, True),
+    "aged_out": ("this_detection", "aged_out", "aged_out", "none", NOBODY, False, False),
 }
 
 
@@ -132,3 +148,40 @@ def test_administrators_who_clear_a_user_leave_the_sessions_alone() -> None:
     """F091: dismissing or confirming safe ends nothing; the dialogue says so."""
     clearing = [row for event, row in closing() if event.startswith("admin_")]
     assert {str(row.ends) for row in clearing} == {"none"}
+
+
+def test_what_an_administrator_confirmed_is_not_cleared_by_who_sits_in_that_sign_in_or_by_time() -> None:
+    """A second factor, "this was me" and ageing leave it; a secure password change and administrators close it."""
+    leaving = {str(event) for event, row in closing() if not row.overrules}
+    assert leaving == {"mfa_for_sign_in_risk", "mfa_for_another_reason", "user_confirmed_sign_in", "aged_out"}
+
+
+@pytest.mark.parametrize("event", [event for event, row in TRANSITIONS.items() if row.closes != "nothing"])
+def test_the_detail_alone_tells_whether_something_can_be_reactivated(event: RiskEvent) -> None:
+    """F035: all six verbs of administrators, and nothing that the system or the user cured."""
+    row = TRANSITIONS[event]
+    problem = why_not_reactivated(row.to, row.detail)
+    if event.startswith("admin_"):
+        assert problem is None
+    else:
+        assert problem is not None
+        assert str(row.detail) in problem
+
+
+@pytest.mark.parametrize("state", [state for state in RiskState if state.is_open])
+def test_what_is_open_cannot_be_reactivated(state: RiskState) -> None:
+    assert why_not_reactivated(state, OPEN_DETAIL[state]) == "it is open"
+
+
+def test_every_open_state_has_its_detail() -> None:
+    assert set(OPEN_DETAIL) == {state for state in RiskState if state.is_open}
+    assert OPEN_DETAIL[RiskState.CONFIRMED_COMPROMISED] is RiskDetail.ADMIN_CONFIRMED_COMPROMISED
+
+
+def test_a_dismissal_can_be_undone_until_the_window_is_over() -> None:
+    """F036: at its very end still, and not a moment later."""
+    at, window = datetime(2026, 3, 1, tzinfo=UTC), timedelta(hours=24)
+    assert why_not_undone(at, at, window) is None
+    assert why_not_undone(at, at + window, window) is None
+    assert "24 hours" in (why_not_undone(at, at + window + timedelta(microseconds=1), window) or "")
+    assert "no dismissal" in (why_not_undone(None, at, window) or "")

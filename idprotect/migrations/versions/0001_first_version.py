@@ -146,9 +146,14 @@ def upgrade() -> None:
         sa.Column("detected_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.String(length=32), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.String(length=256), nullable=True),
+        sa.Column("state_before", sa.String(length=32), nullable=True),
+        sa.Column("client_id", sa.String(length=128), nullable=True),
+        sa.Column("report_id", sa.String(length=128), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("client_id", "report_id"),
     )
     with op.batch_alter_table("idprotect_risk_detection", schema=None) as batch_op:
         batch_op.create_index(
@@ -204,6 +209,7 @@ def upgrade() -> None:
         sa.Column("risk_state", sa.String(length=32), nullable=False),
         sa.Column("risk_detail", sa.String(length=32), nullable=False),
         sa.Column("not_evaluated", sa.JSON(), nullable=False),
+        sa.Column("teaches", sa.Boolean(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("cookie_hash"),
     )
@@ -276,6 +282,8 @@ def upgrade() -> None:
         sa.Column("risk_detail", sa.String(length=32), nullable=False),
         sa.Column("risk_changed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("recovered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("recovery_began_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("learning_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("registration_prompted_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("host_id"),

@@ -3,6 +3,8 @@
 from idprotect.risk.assessment import Finding
 from idprotect.risk.levels import About, RiskLevel, Timing
 
+ADMIN_CONFIRMED = "admin_confirmed"
+
 
 def user_reported(what: str) -> Finding:
     """Return the finding for an owner who says that it was not them.
@@ -19,9 +21,9 @@ def user_reported(what: str) -> Finding:
 
 
 def admin_confirmed(by: str, note: str) -> Finding:
-    """Return the finding for an administrator who confirms that the identity is compromised."""
+    """Return the finding for an administrator who confirms that an identity, or one sign-in, is compromised."""
     return Finding(
-        "admin_confirmed",
+        ADMIN_CONFIRMED,
         RiskLevel.HIGH,
         About.USER,
         (f"{by} confirmed that the user is compromised" + (f": {note}" if note else ""),),
