@@ -12,13 +12,14 @@ from idprotect import pages
 from idprotect import settings as settings_module
 from idprotect.cli import idprotect as command_group
 from idprotect.hosts import HostDirectory, HostUsers
-from idprotect.intelligence.address_lists import AddressList
+from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
 from idprotect.models import SignIn, rows_changed, session
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
 from idprotect.risk import Detector
+from idprotect.risk.detections.listed_ip import ListedIp
 from idprotect.risk.detections.repeated_failures import RepeatedFailures
 from idprotect.runtime import Runtime
 from idprotect.senders import Sender
@@ -67,8 +68,7 @@ class IDProtect:
             keys=keys,
             passwords=passwords,
             directory=HostDirectory(users) if users is not None else LocalDirectory(),
-            address_lists=_address_lists(settings),
-            breached=BreachedPasswords(settings.breached_passwords) if settings.breached_passwords else None,
+            intelligence=_intelligence(settings),
             detections=_detections(settings),
             sms=_sms_sender(settings),
             mail=_mail_sender(settings),
@@ -115,17 +115,42 @@ def _live_in_host(app: Flask) -> None:
             session().rollback()
 
 
-def _address_lists(settings: Settings) -> dict[str, AddressList]:
-    max_age = timedelta(seconds=settings.address_list_max_age) if settings.address_list_max_age else None
-    return {name: AddressList(path, name, max_age=max_age) for name, path in settings.address_lists.items()}
+def _intelligence(settings: Settings) -> Intelligence:
+    breached_path, breached_max_age = settings.breached_passwords, _age(settings.breached_passwords_max_age)
+    return Intelligence(
+        city=settings.city_database,
+        asn=settings.asn_database,
+        lists=sources.from_setting(settings.address_lists),
+        breached=BreachedPasswords(breached_path, max_age=breached_max_age) if breached_path else None,
+        max_ages=MaxAges(
+            city=_age(settings.city_database_max_age),
+            asn=_age(settings.asn_database_max_age),
+            lists=_age(settings.address_list_max_age),
+        ),
+    )
+
+
+def _age(seconds: int) -> timedelta | None:
+    return timedelta(seconds=seconds) if seconds else None
 
 
 def _detections(settings: Settings) -> tuple[Detector, ...]:
     """Return the detectors with the thresholds that are settings."""
-    return tuple(
-        RepeatedFailures(settings.repeated_failures) if isinstance(detector, RepeatedFailures) else detector
-        for detector in settings.detections
-    )
+    detectors: list[Detector] = []
+    for detector in settings.detections:
+        if isinstance(detector, RepeatedFailures):
+            detectors.append(RepeatedFailures(settings.repeated_failures))
+        elif isinstance(detector, ListedIp) and not detector.address_list:
+            detectors += _listed_ip(settings) or [detector]
+        else:
+            detectors.append(detector)
+    return tuple(detectors)
+
+
+def _listed_ip(settings: Settings) -> list[Detector]:
+    """Return a detector for each list that means nothing but its own level."""
+    levels = sources.levels(sources.from_setting(settings.address_lists))
+    return [ListedIp(name, level) for name, level in levels.items()]
 
 
 def _sms_sender(settings: Settings) -> Sender:

@@ -9,8 +9,8 @@ from flask_sqlalchemy import SQLAlchemy
 from jinja2 import Environment
 
 from idprotect.conditional_access import PolicySet
+from idprotect.intelligence import Intelligence
 from idprotect.intelligence.address_lists import AddressList
-from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
 from idprotect.models import User
 from idprotect.passwords import Passwords
@@ -53,14 +53,18 @@ class Runtime:
     keys: KeyRing
     passwords: Passwords
     directory: Directory
-    address_lists: Mapping[str, AddressList]
-    breached: BreachedPasswords | None
+    intelligence: Intelligence
     detections: Sequence[Detector]
     sms: Sender
     mail: Sender
     policies: dict[int, PolicySet] = field(default_factory=dict)
     server: Any = None
     templates: Environment | None = None
+
+    @property
+    def address_lists(self) -> Mapping[str, AddressList]:
+        """The operator's address lists by name."""
+        return self.intelligence.lists
 
 
 def runtime() -> Runtime:
@@ -75,5 +79,5 @@ def settings() -> Settings:
 
 def breach_count(password: str) -> int | None:
     """Return how often a password stands in breached data, None when nobody can tell."""
-    breached = runtime().breached
+    breached = runtime().intelligence.breached
     return breached.count(password) if breached is not None else None

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from idprotect.errors import ConfigurationError
+from idprotect.intelligence import sources
 from idprotect.risk import Detector
 from idprotect.risk.detections import DETECTIONS
 
@@ -74,12 +75,21 @@ class Settings:
     #: How many passwords are hashed at once in one process.
     parallel_hashes: int = 2
 
-    #: Address lists by name: ``anonymous=/path/tor_exits.txt,botnet=/path/other.txt``.
+    #: Where addresses are, and whose they are: files in MaxMind's format, like GeoLite2-City and GeoLite2-ASN.
+    city_database: str | None = None
+    asn_database: str | None = None
+    #: Lists of addresses, networks and AS numbers: ``tor=/path/exits.txt@anonymous,botnet=/path/bots.txt@medium``.
+    #: After the @ stands what a listing means: ``anonymous``, ``hosting``, ``mobile``, or its level for ``listed_ip``.
+    #: Without @, a list of one of these three names means that, any other is a ``low`` one.
     address_lists: Mapping[str, str] = field(default_factory=dict)
-    #: An address list older than this counts as stale, and is not evaluated; 0: never.
-    address_list_max_age: int = 0
     #: Folder of range files, or one sorted ``SHA1:count`` file.
     breached_passwords: str | None = None
+    #: Data older than this count as stale; 0: never. From stale places, systems and lists nothing is concluded;
+    #: breached passwords stay breached, and their age is only reported.
+    city_database_max_age: int = 0
+    asn_database_max_age: int = 0
+    address_list_max_age: int = 0
+    breached_passwords_max_age: int = 0
     #: Detectors asked at each sign-in; a host application adds its own.
     detections: Sequence[Detector] = DETECTIONS
     #: Thresholds of ``repeated_failures``: consecutive failures before a success.
@@ -132,9 +142,11 @@ class Settings:
             if value not in choices:
                 raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(choices)}")
         for setting in fields(self):
-            least = 0 if setting.name in ("resend_wait", "smtp_port", "address_list_max_age") else 1
+            unset = setting.name in ("resend_wait", "smtp_port") or setting.name.endswith("_max_age")
+            least = 0 if unset else 1
             if setting.type is int and getattr(self, setting.name) < least:
                 raise ConfigurationError(f"{PREFIX}{setting.name.upper()} must be at least {least}")
+        sources.from_setting(self.address_lists)
         for proxy in self.trusted_proxies:
             try:
                 ipaddress.ip_network(proxy)

@@ -28,9 +28,7 @@ def check() -> Result:
         value = getattr(current, setting.name)
         shown = "(set)" if setting.metadata.get("secret") and value else str(value)
         rows[key] = shown if shown == default else f"{shown}  (default {default})"
-    health = [entries.health() for entries in runtime().address_lists.values()]
-    breached = runtime().breached
-    health += [breached.health()] if breached is not None else []
+    health = runtime().intelligence.health()
     data = {row.name: f"{row.state}, {row.entries} entries, {row.path}" for row in health}
     return {"settings": rows, "data": data or "no data files: their detections are not evaluated"}
 

@@ -129,7 +129,7 @@ def _read_line(reading: _Reading, number: int, line: str) -> None:
             _add_network(reading, number, text)
     except ValueError:
         reading.refused += 1
-        reading.report(f"line {number}: {text[:40]!r} is not an address or network")
+        reading.report(f"line {number}: {text[:40]!r} is not an address, network or AS number")
 
 
 def _add_system(reading: _Reading, asn: int) -> None:

@@ -37,6 +37,7 @@ class ListSource:
         return f"{self.meaning}: {self.level.label}" if self.meaning is Meaning.LISTED else str(self.meaning)
 
 
+SETTING = "IDPROTECT_ADDRESS_LISTS"
 FACTS = {str(meaning): meaning for meaning in Meaning if meaning is not Meaning.LISTED}
 LEVELS = {level.label: level for level in RiskLevel if level is not RiskLevel.NONE}
 
@@ -53,7 +54,7 @@ NAMES_IN_FOLDER: Mapping[str, Meaning] = {
 def from_setting(lists: Mapping[str, str]) -> tuple[ListSource, ...]:
     """Read ``name=path`` and ``name=path@meaning``; without a meaning, the name may be one.
 
-    :raises ConfigurationError: what follows the last ``@`` is neither a meaning nor a level.
+    :raises ConfigurationError: a name or path is empty, or what follows the last ``@`` is neither meaning nor level.
     """
     return tuple(_source(name, text) for name, text in lists.items())
 
@@ -62,12 +63,14 @@ def _source(name: str, text: str) -> ListSource:
     path, at, word = text.rpartition("@")
     if not at:
         path, word = text, name if name in FACTS else RiskLevel.LOW.label
+    if not name or not path:
+        raise ConfigurationError(f"{SETTING}: {name}={text} has no name or no path")
     if word in FACTS:
         return ListSource(name, Path(path), FACTS[word])
     if word in LEVELS:
         return ListSource(name, Path(path), Meaning.LISTED, LEVELS[word])
     choices = ", ".join((*FACTS, *LEVELS))
-    raise ConfigurationError(f"IDPROTECT_ADDRESS_LISTS: {name}: {word!r} after the @ is none of {choices}")
+    raise ConfigurationError(f"{SETTING}: {name}: {word!r}, which follows the last @, is none of {choices}")
 
 
 def in_folder(folder: str | Path) -> tuple[ListSource, ...]:

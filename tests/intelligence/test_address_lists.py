@@ -76,14 +76,16 @@ def test_comments_empty_lines_and_byte_order_mark_are_no_entries(write):
 def test_end_of_an_endless_comment_is_not_an_entry(write):
     addresses = make_list(write("203.0.113.7", "#" + " " * 1023 + "198.51.100.1", "198.51.100.1/33"))
     assert addresses.contains("198.51.100.1") is False
-    assert addresses.health().problems == ("line 3: '198.51.100.1/33' is not an address or network",)
+    assert addresses.health().problems == (
+        "line 3: '198.51.100.1/33' is not an address, network or AS number",
+    )
 
 
 def test_unreadable_line_is_reported_with_its_number_and_the_others_count(write):
     health = make_list(write("203.0.113.7", "# x", "203.0.113.300", "198.51.100.1")).health()
     assert health.state is State.OK
     assert health.entries == 2
-    assert health.problems == ("line 3: '203.0.113.300' is not an address or network",)
+    assert health.problems == ("line 3: '203.0.113.300' is not an address, network or AS number",)
 
 
 @pytest.mark.parametrize(
@@ -328,3 +330,31 @@ def test_sorted_ranges_answer_like_the_networks_themselves(tmp_path_factory, ent
     addresses = make_list(path, recheck_seconds=60)
     for address in ip_network("203.0.112.0/23"):
         assert addresses.contains(str(address)) is any(address in network for network in networks)
+
+
+def test_list_of_systems_answers_for_their_addresses(write):
+    addresses = make_list(
+        write("64500,Example Mobile, Ltd.", "AS64501", "as64502 # theirs", "64503", "198.51.100.0/24")
+    )
+    assert addresses.health().entries == 5
+    assert addresses.health().problems == ()
+    for asn in (64500, 64501, 64502, 64503):
+        assert addresses.contains("203.0.113.7", asn) is True
+    assert addresses.contains("203.0.113.7", 64504) is False
+
+
+def test_list_of_systems_cannot_tell_when_the_system_is_unknown(write):
+    addresses = make_list(write("64500", "198.51.100.0/24"))
+    assert addresses.contains("203.0.113.7") is None
+    assert addresses.contains("198.51.100.1") is True
+
+
+@pytest.mark.parametrize("line", ["0", "4294967296", "99999999999", "-1", "AS", "64500 64501", "٦٤٥٠٠"])
+def test_what_is_no_system_is_reported(write, line):
+    health = make_list(write("64500", line)).health()
+    assert health.problems == (f"line 2: {line!r} is not an address, network or AS number",)
+
+
+def test_list_from_the_future_is_reported(write):
+    (problem,) = make_list(write("203.0.113.7", at=86400 * 3)).health().problems
+    assert problem.endswith("in the future")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from idprotect.intelligence import databases
 from idprotect.intelligence.addresses import parse
 from idprotect.intelligence.databases import AsnDatabase, CityDatabase
 from idprotect.risk.network import Location
@@ -227,3 +228,35 @@ def test_a_database_that_shrank_by_half_is_used_and_reported(tmp_path: Path) -> 
     assert locate(database) is not None
     (problem,) = database.health().problems
     assert problem.startswith("the data shrank from ")
+
+
+def test_a_name_that_is_no_text_makes_a_database_broken(tmp_path: Path) -> None:
+    """The reader in C crashes at such a record, so that the whole server would end."""
+    path = write_database(tmp_path / "city.mmdb", {RANGE: OSLO})
+    content = path.read_bytes()
+    assert content.count(b"\x47country") == 1
+    path.write_bytes(content.replace(b"\x47country", b"\xa7country"))  # seven bytes of a number
+    health = city(path).health()
+    assert health.state == "broken"
+    assert "a field is called" in health.problems[0]
+
+
+def test_damage_beyond_what_was_checked_is_unknown_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large database is not checked as a whole; what is damaged costs only its own networks."""
+    monkeypatch.setattr(databases, "CHECKED", 1)
+    bergen = {"country": {"iso_code": "NO"}, "city": {"names": {"en": "Bergen"}}}
+    path = write_database(
+        tmp_path / "city.mmdb", {"198.51.100.0/24": bergen, "198.51.102.0/24": bergen, RANGE: OSLO}
+    )
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Oslo (de)", b"\xff" * 9))
+    database = city(path)
+    current = database.current()
+    assert current is not None
+    assert current.location(parse("198.51.100.1")) == Location("NO", "Bergen")
+    assert locate(database) is None
+    health = database.health()
+    assert health.state == "ok"
+    assert health.problems == ("203.0.113.7: the database is damaged here (UnicodeDecodeError)",)

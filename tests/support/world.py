@@ -22,7 +22,8 @@ from flask import Flask
 
 from idprotect import clients, clock, create_app, methods, migrations, policies, users
 from idprotect.demo.relying_party import create_app as create_relying_party
-from idprotect.intelligence.address_lists import AddressList
+from idprotect.intelligence import Intelligence
+from idprotect.intelligence.sources import from_setting
 from idprotect.methods.base import secret_of
 from idprotect.models import Authenticator, SignIn, User, session
 from idprotect.runtime import runtime
@@ -204,8 +205,10 @@ class World:
         path = self.folder / "anonymous.txt"
         path.write_text(path.read_text() + address + "\n")
         # A list is looked at for changes once a second; a test does not wait for that.
-        lists = self.app.extensions["idprotect"].address_lists
-        lists["anonymous"] = AddressList(path, "anonymous")
+        running = self.app.extensions["idprotect"]
+        running.intelligence = Intelligence(
+            lists=from_setting({"anonymous": str(path)}), breached=running.intelligence.breached
+        )
 
     def cli(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run a command."""

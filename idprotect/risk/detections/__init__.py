@@ -7,6 +7,7 @@ add it here, or to ``IDPROTECT_DETECTIONS`` of a host application.
 from idprotect.risk.assessment import Detector
 from idprotect.risk.detections.anonymous_ip import AnonymousIp
 from idprotect.risk.detections.leaked_credentials import LeakedCredentials
+from idprotect.risk.detections.listed_ip import ListedIp
 from idprotect.risk.detections.repeated_failures import RepeatedFailures
 
-DETECTIONS: tuple[Detector, ...] = (AnonymousIp(), RepeatedFailures(), LeakedCredentials())
+DETECTIONS: tuple[Detector, ...] = (AnonymousIp(), ListedIp(), RepeatedFailures(), LeakedCredentials())
