@@ -34,7 +34,7 @@ def command(group: AppGroup, name: str, **options: Any) -> Callable[[Command], C
                 notifications.discard()
                 _fail(error, as_json)
             notifications.flush()
-            _show(result, as_json)
+            show(result, as_json)
 
         option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
         group.command(name, **options)(option(run))
@@ -61,7 +61,8 @@ def _fail(error: IDProtectError, as_json: bool) -> None:
     sys.exit(1)
 
 
-def _show(result: Result, as_json: bool) -> None:
+def show(result: Result, as_json: bool) -> None:
+    """Print an answer, for people or in JSON."""
     if result is None:
         return
     if as_json:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from idprotect import audit, migrations, protection, retention, sessions
 from idprotect import settings as settings_module
 from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.cli.intelligence import not_configured, summary
 from idprotect.models import User, session
 from idprotect.runtime import runtime, settings
 
@@ -28,9 +29,10 @@ def check() -> Result:
         value = getattr(current, setting.name)
         shown = "(set)" if setting.metadata.get("secret") and value else str(value)
         rows[key] = shown if shown == default else f"{shown}  (default {default})"
-    health = runtime().intelligence.health()
-    data = {row.name: f"{row.state}, {row.entries} entries, {row.path}" for row in health}
-    return {"settings": rows, "data": data or "no data files: their detections are not evaluated"}
+    intelligence = runtime().intelligence
+    data = {row.name: summary(row) for row in intelligence.health()}
+    data |= dict.fromkeys(not_configured(intelligence), "not configured, so not evaluated")
+    return {"settings": rows, "data": data}
 
 
 @command(idprotect, "rotate-keys")

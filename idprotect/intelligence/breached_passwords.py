@@ -23,6 +23,7 @@ from typing import BinaryIO
 from idprotect import clock
 from idprotect.intelligence.health import Health, State
 
+KIND = "breached passwords"
 ALL_RANGES = 16**5
 LARGEST_RANGE = 4 * 1024 * 1024
 LONGEST_LINE = 80
@@ -96,10 +97,12 @@ class BreachedPasswords:
         problems: tuple[str, ...] = ()
         if folder and entries < ALL_RANGES:
             problems = (f"only {entries} of {ALL_RANGES} ranges are here; the rest is not evaluated",)
-        return Health(self.name, self.path, state, entries, None, modified_at, age.total_seconds(), problems)
+        return Health(
+            self.name, self.path, state, entries, None, modified_at, age.total_seconds(), problems, KIND
+        )
 
     def _unusable(self, state: State, problem: str) -> Health:
-        return Health(self.name, self.path, state, problems=(problem,))
+        return Health(self.name, self.path, state, problems=(problem,), kind=KIND)
 
     def _count_ranges(self) -> int:
         """Count the range files; a whole set is a million, so they are counted again only after a change."""

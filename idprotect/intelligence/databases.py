@@ -3,8 +3,9 @@
 import shutil
 import struct
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, BinaryIO, ClassVar, NamedTuple
@@ -41,7 +42,7 @@ class Database:
 
     reader: maxminddb.Reader
     takes_v6: bool
-    wrong: dict[str, str] = field(default_factory=dict)
+    wrong: dict[str, str]
 
     def record(self, address: Address) -> "Record | None":
         """Return what the database has on an address; None for nothing, or where it is damaged."""
@@ -67,10 +68,14 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a database has on an address. A field that is absent is unknown; an impossible one is reported, too."""
+    """What a database has on a network. A field that is absent is unknown; an impossible one is reported, too.
+
+    :param met_at: the address or network, for the report.
+    :param wrong: what is reported, once for each field.
+    """
 
     fields: Mapping[str, Any]
-    address: Address
+    met_at: object
     wrong: dict[str, str]
 
     def location(self) -> Location | None:
@@ -126,7 +131,7 @@ class Record:
 
     def _report(self, path: tuple[str, ...], value: object) -> None:
         name = ".".join(path)
-        self.wrong.setdefault(name, f"{self.address}: {name} cannot be {value!r:.60}; it counts as unknown")
+        self.wrong.setdefault(name, f"{self.met_at}: {name} cannot be {value!r:.60}; it counts as unknown")
 
 
 NOWHERE = Location()
@@ -140,37 +145,39 @@ class _DatabaseFile(DataFile[Database]):
     shown_by: ClassVar[frozenset[str]]
 
     def _read(self, file: BinaryIO, dated: datetime) -> Version[Database]:
+        wrong: dict[str, str] = {}
         # A copy of our own: a mapped file that somebody else cuts short ends the process (SIGBUS).
         with tempfile.NamedTemporaryFile(prefix="idprotect-", suffix=".mmdb") as copy:
             shutil.copyfileobj(file, copy)
             copy.flush()
             try:
-                reader = self._open(copy.name)
+                reader = self._open(copy.name, wrong)
             except _DAMAGE as error:
                 raise Unusable(State.BROKEN, f"not a sound MaxMind database: {error}") from error
         metadata = reader.metadata()
-        database = Database(reader, metadata.ip_version == 6)
-        built = _built(metadata.build_epoch, dated)
-        return Version(database, metadata.node_count, built, database.wrong.values())
+        database = Database(reader, metadata.ip_version == 6, wrong)
+        return Version(database, metadata.node_count, _built(metadata.build_epoch, dated), wrong.values())
 
-    def _open(self, path: str) -> maxminddb.Reader:
+    def _open(self, path: str, wrong: dict[str, str]) -> maxminddb.Reader:
         """Return the fast reader, in C, only if all networks were checked: a damaged record can crash it.
 
         The reader in Python takes some 80 µs instead of 3, and raises an exception.
         """
         reader = maxminddb.open_database(path, maxminddb.MODE_MMAP)
-        if not self._check(islice(reader, CHECKED + 1)):
+        if not self._check(islice(reader, CHECKED + 1), wrong):
             return reader
         reader.close()
         return maxminddb.open_database(path)
 
-    def _check(self, networks: Iterable[tuple[object, object]]) -> bool:
+    def _check(self, networks: Iterable[tuple[object, object]], wrong: dict[str, str]) -> bool:
         """Refuse a damaged file, and one about something else; return whether there were no more networks."""
         count, fields = 0, set[str]()
-        for count, (_, record) in enumerate(networks, start=1):  # noqa: B007 (the last one counts)
+        for network, record in networks:
+            count += 1
             _refuse_odd_names(record)
             if isinstance(record, dict):
                 fields |= record.keys()
+                self._believe(Record(record, network, wrong))
         if not count:
             raise Unusable(State.EMPTY, "the database has no networks")
         if not fields & self.shown_by:
@@ -178,17 +185,27 @@ class _DatabaseFile(DataFile[Database]):
             raise Unusable(State.BROKEN, f"no record has {wanted}: another kind of database")
         return count <= CHECKED
 
+    @abstractmethod
+    def _believe(self, record: Record) -> object:
+        """Read a record, so that what is wrong with it is reported before anybody asks."""
+
 
 class CityDatabase(_DatabaseFile):
     """Where addresses are."""
 
     shown_by = frozenset({"city", "country", "location"})
 
+    def _believe(self, record: Record) -> Location | None:
+        return record.location()
+
 
 class AsnDatabase(_DatabaseFile):
     """Whose addresses they are."""
 
     shown_by = frozenset({"autonomous_system_number"})
+
+    def _believe(self, record: Record) -> System:
+        return record.system()
 
 
 def _refuse_odd_names(value: object) -> None:

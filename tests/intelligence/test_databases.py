@@ -66,9 +66,10 @@ def test_an_impossible_field_is_unknown_and_reported_once(
 ) -> None:
     """Bad input: the rest of the record counts, and the operator is told, once, where it was met."""
     database = city(write_database(tmp_path / "city.mmdb", {RANGE: changed(*path, to=value)}))
-    assert [locate(database) for _ in range(3)] == [expected] * 3
     (problem,) = database.health().problems
-    assert problem.startswith(f"203.0.113.7: {'.'.join(path)} cannot be ")
+    assert [locate(database) for _ in range(3)] == [expected] * 3
+    assert database.health().problems == (problem,)
+    assert problem.startswith(f"203.0.113.0/24: {'.'.join(path)} cannot be ")
     assert len(problem) < 200
     assert database.health().state == "ok"
 
