@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idprotect import clients, clock, methods, policies, protection, users
+from idprotect.intelligence import sample
 from idprotect.intelligence.breached_passwords import build, common_passwords
+from idprotect.intelligence.sources import in_folder
 from idprotect.models import Client, SignIn, User, session
 
 PASSWORD = "quiet herons over slate"
@@ -60,14 +62,14 @@ PEOPLE = (
 
 
 def data_files(folder: Path) -> dict[str, str]:
-    """Write small data files, so that every detection of the demonstration can be evaluated; return the settings."""
-    anonymous, breached = folder / "anonymous.txt", folder / "breached.txt"
-    if not anonymous.exists():
-        anonymous.write_text("# Addresses that count as anonymisers in the demonstration\n203.0.113.0/24\n")
+    """Return the settings that name data files of every kind, so that each detector can look."""
+    breached = folder / "breached.txt"
     if not breached.exists():
         build([*common_passwords(), LEAKED_PASSWORD], breached)
     return {
-        "IDPROTECT_ADDRESS_LISTS": f"anonymous={anonymous}",
+        "IDPROTECT_CITY_DATABASE": str(sample.FOLDER / "city.mmdb"),
+        "IDPROTECT_ASN_DATABASE": str(sample.FOLDER / "asn.mmdb"),
+        "IDPROTECT_ADDRESS_LISTS": ",".join(source.setting for source in in_folder(sample.FOLDER)),
         "IDPROTECT_BREACHED_PASSWORDS": str(breached),
     }
 

@@ -36,6 +36,12 @@ class ListSource:
         """The meaning in words."""
         return f"{self.meaning}: {self.level.label}" if self.meaning is Meaning.LISTED else str(self.meaning)
 
+    @property
+    def setting(self) -> str:
+        """The list as it is written in the setting."""
+        word = self.level.label if self.meaning is Meaning.LISTED else self.meaning
+        return f"{self.name}={self.path}@{word}"
+
 
 SETTING = "IDPROTECT_ADDRESS_LISTS"
 FACTS = {str(meaning): meaning for meaning in Meaning if meaning is not Meaning.LISTED}

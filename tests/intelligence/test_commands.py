@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from idprotect.demo.seed import data_files
 from idprotect.intelligence.breached_passwords import build
 from tests.support.databases import CARRIER, OSLO, write_database
 from tests.support.world import World
@@ -189,3 +190,12 @@ def test_check_tells_how_the_data_are_doing(informed: World) -> None:
     }
     assert answer["data"]["tor"].startswith("ok, 2 entries, 0 h old, ")
     assert answer["data"]["tor"].endswith("; line 2: 'nonsense' is not an address, network or AS number")
+
+
+def test_the_demonstration_has_data_of_every_kind(make_world: Callable[..., World], tmp_path: Path) -> None:
+    """D18: every detector can look at first start, without a network."""
+    world = make_world(relying_party=False, **data_files(tmp_path))
+    answer = json.loads(world.cli("intelligence", "--json").output)
+    assert answer["not_configured"] == []
+    assert {source["state"] for source in answer["sources"]} == {"ok"}
+    assert all(not source["problems"] for source in answer["sources"])

@@ -28,6 +28,7 @@ def test_a_list_means_what_stands_after_the_at_sign_or_its_name(
 ) -> None:
     """F025: `anonymous=/path` keeps its meaning; any other list has a level of its own."""
     assert from_setting({name: text}) == (expected,)
+    assert from_setting(dict([expected.setting.split("=", 1)])) == (expected,)
 
 
 @pytest.mark.parametrize(
