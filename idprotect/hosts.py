@@ -162,6 +162,10 @@ class HostDirectory:
         else:
             self._copy(host_user, user)
 
+    def is_kept_elsewhere(self, user: User) -> bool:
+        """Whether the host knows the user, and our row would only come back."""
+        return self._host_user(user) is not None
+
     def verify_password(self, user: User | None, password: str) -> bool:
         """Compare with the host's password, or with a temporary one of ours; an unknown user costs a hash, too."""
         host_user = self._host_user(user)

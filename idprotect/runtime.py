@@ -40,6 +40,9 @@ class Directory(Protocol):
     def set_password(self, user: User, password: str) -> None:
         """Store a new password; a temporary one is gone."""
 
+    def is_kept_elsewhere(self, user: User) -> bool:
+        """Whether a host application knows the user, so that deleting our row would not delete them."""
+
     def claims(self, user: User) -> dict[str, Any]:
         """Return the standard claims (OIDC Core section 5.1) that are known of the user."""
 

@@ -5,12 +5,26 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import delete as sql_delete
 from sqlalchemy.exc import IntegrityError
 
 from idprotect import audit, clock, notifications, password_policy, protection, sessions, throttle, usernames
 from idprotect.audit import Event
 from idprotect.errors import InteractionError, NotFound
-from idprotect.models import SignIn, User, new_id, rows_changed, session
+from idprotect.models import (
+    Authenticator,
+    AuthorizationCode,
+    Challenge,
+    Consent,
+    Device,
+    RecoveryCode,
+    SignIn,
+    Token,
+    User,
+    new_id,
+    rows_changed,
+    session,
+)
 from idprotect.passwords import USED
 from idprotect.runtime import breach_count, runtime, settings
 
@@ -34,6 +48,10 @@ class LocalDirectory:
 
     def refresh(self, user: User) -> None:
         """Nothing to do: the row is the truth."""
+
+    def is_kept_elsewhere(self, user: User) -> bool:
+        """No: there is only our row."""
+        return False
 
     def verify_password(self, user: User | None, password: str) -> bool:
         """Compare a password; while a temporary one is set it is the only one."""
@@ -251,6 +269,32 @@ def password_key(username: str) -> str:
 def count() -> int:
     """Return how many users there are."""
     return session().scalar(select(func.count()).select_from(User)) or 0
+
+
+def delete(user: User, by: str, reason: str) -> None:
+    """Delete a user with all that is only theirs; the id is never given to anybody else.
+
+    Sessions and tokens end. Sign-ins, detections and history stay, for whatever was found can still be closed.
+
+    :raises InteractionError: for the last administrator, and for somebody whom a host application still knows.
+    """
+    if ADMINISTRATOR in user.roles and user.enabled and administrators() == 1:
+        raise InteractionError("This is the last administrator. Make another one first.")
+    if runtime().directory.is_kept_elsewhere(user):
+        raise InteractionError("The host application keeps this user; delete it there first.")
+    sessions.end_all(user.id, "deleted", actor=by)
+    for model in (Token, AuthorizationCode, Consent, Challenge, RecoveryCode, Device, Authenticator):
+        session().execute(sql_delete(model).where(model.user_id == user.id))
+    audit.record(
+        Event.USER_DELETED,
+        actor=by,
+        user_id=user.id,
+        username=user.username,
+        roles=list(user.roles),
+        reason=reason,
+    )
+    session().delete(user)
+    session().flush()
 
 
 def set_enabled(user: User, enabled: bool, by: str) -> None:

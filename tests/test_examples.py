@@ -377,7 +377,7 @@ def test_the_command_line_leaves_members_to_the_club(club: Club) -> None:
     assert "host application" in club.cli("user", "disable", ANN).output
     assert "host application" in club.cli("user", "create", "carl").output
     assert club.cli("user", "enable", ANN).exit_code == 0
-    assert club.cli("user", "risk", ANN).exit_code == 0
+    assert club.cli("user", "show", ANN).exit_code == 0
 
 
 # OpenID Connect through the club

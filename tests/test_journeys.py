@@ -730,7 +730,7 @@ def test_a_success_after_repeated_failures_is_flagged(world: World) -> None:
     world.clock.move(minutes=1)
     browser.sign_in()
     assert browser.is_signed_in
-    risk = world.cli("user", "risk", "ada")
+    risk = world.cli("user", "show", "ada")
     assert "repeated_failures" in risk.output
     assert "5 failures in a row" in risk.output
 

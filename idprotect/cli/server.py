@@ -48,7 +48,7 @@ def rotate_keys(emergency: bool) -> Result:
 
 @command(idprotect, "age-out")
 def age_out() -> Result:
-    """Close low user risk that is 180 days old."""
+    """Close low user risk that is 180 days old; ``purge`` does that, too."""
     return {"aged_out": protection.age_out()}
 
 
@@ -57,8 +57,9 @@ def age_out() -> Result:
     "--keep-days", default=365, show_default=True, help="Keep receipts, sign-ins and audit events so long."
 )
 def purge_old(keep_days: int) -> Result:
-    """Delete what has expired, and receipts, sign-ins and audit events that are older than a year."""
-    return retention.purge(keep_days)
+    """Let old low risk fade, and delete what has expired or is older than a year: run it daily."""
+    aged_out = protection.age_out()
+    return {"aged_out": aged_out, **retention.purge(keep_days)}
 
 
 @command(idprotect, "revoke-all")

@@ -7,8 +7,8 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from idprotect import gate, protection
+from idprotect.cli import shown
 from idprotect.cli.base import Result, command, idprotect, operator
-from idprotect.cli.users import describe_detection
 from idprotect.errors import NotFound
 from idprotect.models import Receipt, RiskDetection, SignIn, User, session
 from idprotect.risk import RiskLevel
@@ -29,11 +29,12 @@ def find_sign_in(reference: str) -> Result:
 
 @command(sign_in_group, "confirm-compromised")
 @click.argument("sign_in_id")
-@click.option("--note", default="")
-def confirm_sign_in_compromised(sign_in_id: str, note: str) -> Result:
-    """Confirm that a sign-in was not by its owner; the user's sessions and tokens end."""
+@click.option("--reason", "--note", "note", default="", help="What it is known from.")
+@click.option("--keep-sessions", is_flag=True)
+def confirm_sign_in_compromised(sign_in_id: str, note: str, keep_sessions: bool) -> Result:
+    """Confirm that a sign-in was not by its owner; sessions and tokens end, and what came since is not learnt."""
     sign_in, user = _find_sign_in(sign_in_id)
-    protection.confirm_sign_in_compromised(user, sign_in, operator(), note)
+    protection.confirm_sign_in_compromised(user, sign_in, operator(), note, end_sessions=not keep_sessions)
     return _sign_in(sign_in)
 
 
@@ -41,7 +42,7 @@ def confirm_sign_in_compromised(sign_in_id: str, note: str) -> Result:
 @click.argument("sign_in_id")
 @click.option("--reason", required=True)
 def confirm_sign_in_safe(sign_in_id: str, reason: str) -> Result:
-    """Confirm that a sign-in was by its owner."""
+    """Confirm that a sign-in was by its owner; its context is learnt."""
     sign_in, user = _find_sign_in(sign_in_id)
     protection.confirm_sign_in_safe(user, sign_in, operator(), reason)
     return _sign_in(sign_in)
@@ -59,9 +60,11 @@ def dismiss_sign_in(sign_in_id: str, reason: str) -> Result:
 
 def _find_sign_in(sign_in_id: str) -> tuple[SignIn, User]:
     sign_in = session().get(SignIn, sign_in_id)
-    user = session().get(User, sign_in.user_id) if sign_in is not None and sign_in.user_id else None
-    if sign_in is None or user is None:
+    if sign_in is None or sign_in.user_id is None:
         raise NotFound(f"no sign-in has the id {sign_in_id!r}")
+    user = session().get(User, sign_in.user_id)
+    if user is None:
+        raise NotFound("the user of this sign-in was deleted; close its detections one by one")
     return sign_in, user
 
 
@@ -77,6 +80,7 @@ def _sign_in(sign_in: SignIn) -> dict[str, Any]:
         "risk_state": sign_in.risk_state,
         "risk_detail": sign_in.risk_detail,
         "not_evaluated": dict(sign_in.not_evaluated),
+        "teaches": sign_in.teaches,
         "completed": sign_in.completed_at is not None,
         "ended": sign_in.end_reason,
     }
@@ -104,6 +108,6 @@ def _receipt(receipt: Receipt) -> dict[str, Any]:
         "recomputed": "same answer" if same else f"DIFFERENT: {again.outcome}",
         "sign_in": _sign_in(sign_in) if sign_in else None,
         "detections": [
-            describe_detection(row) for row in session().scalars(select(RiskDetection).where(of_sign_in))
+            shown.detection(row) for row in session().scalars(select(RiskDetection).where(of_sign_in))
         ],
     }

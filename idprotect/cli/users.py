@@ -1,4 +1,4 @@
-"""Commands about users: accounts, risk, sessions, leaked passwords."""
+"""Commands about users: accounts, sessions, leaked passwords."""
 
 import sys
 from typing import Any
@@ -7,10 +7,13 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import protection, sessions, throttle, users
+from idprotect import sessions, throttle, users
+from idprotect.cli import shown
 from idprotect.cli.base import Result, command, idprotect, operator
-from idprotect.models import RiskDetection, RiskHistory, User, session
+from idprotect.errors import NotFound
+from idprotect.models import User, session
 from idprotect.risk import RiskLevel
+from idprotect.runtime import runtime
 
 user_group = AppGroup("user", help="Users, their risk and their sessions.")
 idprotect.add_command(user_group)
@@ -35,10 +38,10 @@ def create_user(
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
     roles = (users.ADMINISTRATOR,) if administrator else ()
     user = users.create(username, password, by=operator(), name=name, email=email, groups=groups, roles=roles)
-    shown = _user(user)
+    made = shown.user(user)
     if password is None:
-        shown["temporary_password"] = users.set_temporary_password(user, operator())
-    return shown
+        made["temporary_password"] = users.set_temporary_password(user, operator())
+    return made
 
 
 @command(user_group, "list")
@@ -48,36 +51,30 @@ def list_users(at_risk: bool) -> Result:
     statement = select(User).order_by(User.username)
     if at_risk:
         statement = statement.where(User.risk_level > int(RiskLevel.NONE))
-    return [_user(user) for user in session().scalars(statement)]
+    return [shown.user(user) for user in session().scalars(statement)]
 
 
-@command(user_group, "risk")
+@command(user_group, "show")
 @click.argument("username")
-def show_risk(username: str) -> Result:
-    """Show a user's risk: level, detections with their reasons, and history."""
+def show_user(username: str) -> Result:
+    """Show a user by name or id: risk, detections with their reasons, history, and what can be undone."""
+    user = runtime().directory.find(username) or session().get(User, username)
+    if user is not None:
+        return {**shown.user(user), "learning_since": user.learning_since.isoformat(), **shown.risk(user.id)}
+    if shown.history(username):
+        return {"id": username, "deleted": True, **shown.risk(username)}
+    raise NotFound(f"no user is called {username!r}")
+
+
+@command(user_group, "delete")
+@click.argument("username")
+@click.option("--reason", required=True)
+def delete_user(username: str, reason: str) -> Result:
+    """Delete a user; sessions and tokens end, sign-ins and risk stay until they are purged or closed."""
     user = users.get(username)
-    of_user = (RiskDetection.user_id == user.id,)
-    detections = (
-        session().scalars(select(RiskDetection).where(*of_user).order_by(RiskDetection.detected_at)).all()
-    )
-    history = session().scalars(
-        select(RiskHistory).where(RiskHistory.user_id == user.id).order_by(RiskHistory.id)
-    )
-    return {
-        **_user(user),
-        "detections": [describe_detection(row) for row in detections],
-        "history": [
-            {
-                "at": row.at.isoformat(),
-                "change": f"{RiskLevel(row.from_level).label} -> {RiskLevel(row.to_level).label}",
-                "state": row.state,
-                "detail": row.detail,
-                "by": row.actor,
-                "cause": row.cause,
-            }
-            for row in history
-        ],
-    }
+    deleted = {"id": user.id, "username": user.username}
+    users.delete(user, operator(), reason)
+    return {**deleted, "deleted": True}
 
 
 @command(user_group, "temporary-password")
@@ -86,37 +83,6 @@ def temporary_password(username: str) -> Result:
     """Replace a user's password by one that works once; sessions end, risk is closed, a new one is forced."""
     user = users.get(username)
     return {"user": user.username, "temporary_password": users.set_temporary_password(user, operator())}
-
-
-@command(user_group, "confirm-compromised")
-@click.argument("username")
-@click.option("--note", default="")
-@click.option("--keep-sessions", is_flag=True)
-def confirm_compromised(username: str, note: str, keep_sessions: bool) -> Result:
-    """Confirm that an identity is compromised; its sessions and tokens end."""
-    user = users.get(username)
-    protection.confirm_compromised(user, operator(), note, end_sessions=not keep_sessions)
-    return _user(user)
-
-
-@command(user_group, "confirm-safe")
-@click.argument("username")
-@click.option("--reason", required=True)
-def confirm_safe(username: str, reason: str) -> Result:
-    """Confirm that an identity is in its owner's hands."""
-    user = users.get(username)
-    protection.confirm_safe(user, operator(), reason)
-    return _user(user)
-
-
-@command(user_group, "dismiss")
-@click.argument("username")
-@click.option("--reason", required=True)
-def dismiss(username: str, reason: str) -> Result:
-    """Dismiss a user's risk; password and sessions stay as they are."""
-    user = users.get(username)
-    protection.dismiss(user, operator(), reason)
-    return _user(user)
 
 
 @command(user_group, "revoke-sessions")
@@ -134,7 +100,7 @@ def enable(username: str) -> Result:
     user = users.get(username)
     users.set_enabled(user, True, operator())
     throttle.forget_all(users.password_key(user.username))
-    return _user(user)
+    return shown.user(user)
 
 
 @command(user_group, "disable")
@@ -143,7 +109,7 @@ def disable(username: str) -> Result:
     """Stop a user from signing in; sessions and tokens end."""
     user = users.get(username)
     users.set_enabled(user, False, operator())
-    return _user(user)
+    return shown.user(user)
 
 
 @command(idprotect, "import-leaks")
@@ -163,32 +129,3 @@ def import_leaks(file: Any, source: str) -> Result:
         if users.import_leaked_pair(name, password, source):
             matches.append(name)
     return {"pairs": lines, "matches": matches, "problems": problems}
-
-
-def _user(user: User) -> dict[str, Any]:
-    return {
-        "id": user.id,
-        "username": user.username,
-        "name": user.name,
-        "groups": list(user.groups),
-        "roles": list(user.roles),
-        "enabled": user.enabled,
-        "risk_level": user.risk.label,
-        "risk_state": user.risk_state,
-        "risk_detail": user.risk_detail,
-    }
-
-
-def describe_detection(row: RiskDetection) -> dict[str, Any]:
-    """Return a detection as it is shown."""
-    return {
-        "id": row.id,
-        "at": row.detected_at.isoformat(),
-        "name": row.name,
-        "level": row.risk.label,
-        "state": row.state,
-        "detail": row.detail,
-        "reasons": list(row.reasons),
-        "sign_in": row.sign_in_id,
-        "closed_by": row.closed_by,
-    }

@@ -37,9 +37,10 @@ from idprotect.protection.owners import (
 )
 from idprotect.protection.raising import Report, raise_detection, raise_detections
 from idprotect.protection.recovery import begin_recovery
-from idprotect.protection.standing import SYSTEM, has_open, hold, open_risk
+from idprotect.protection.standing import IS_OPEN, SYSTEM, has_open, hold, open_risk
 
 __all__ = [
+    "IS_OPEN",
     "SYSTEM",
     "Report",
     "age_out",
