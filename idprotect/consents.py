@@ -6,7 +6,18 @@ from sqlalchemy import bindparam, delete, select, update
 
 from idprotect import audit, clock, protection
 from idprotect.audit import Event
-from idprotect.models import AuthorizationCode, Consent, Token, User, dialect, insert, rows_changed, session
+from idprotect.models import (
+    AuthorizationCode,
+    Consent,
+    Token,
+    User,
+    dialect,
+    insert,
+    rows_changed,
+    run,
+    session,
+    table_of,
+)
 
 #: What each scope lets an application see, in words for its owner.
 SCOPES: dict[str, tuple[str, str]] = {
@@ -20,14 +31,15 @@ SCOPES: dict[str, tuple[str, str]] = {
 }
 
 
-_SCOPES = select(Consent.scopes).where(
-    Consent.user_id == bindparam("user_id"), Consent.client_id == bindparam("client_id")
+_table = table_of(Consent)
+_SCOPES = select(_table.c.scopes).where(
+    _table.c.user_id == bindparam("user_id"), _table.c.client_id == bindparam("client_id")
 )
 
 
 def covers(user_id: str, client_id: str, scopes: frozenset[str]) -> bool:
     """Whether the user allowed this application all of these scopes before."""
-    given = session().scalar(_SCOPES, {"user_id": user_id, "client_id": client_id})
+    given = run(_SCOPES, user_id=user_id, client_id=client_id).scalar()
     return given is not None and scopes <= set(given)
 
 

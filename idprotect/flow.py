@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response
 
 from idprotect import consents, gate, pendings, sign_ins
 from idprotect.gate import Access, Endpoint, Verdict
-from idprotect.models import PendingAuthorization, session
+from idprotect.models import session
 from idprotect.pages import error_page
-from idprotect.pendings import Wanted
+from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import settings
 from idprotect.sign_ins import Current
 
@@ -58,7 +58,7 @@ def ask(
     return Stop(current, gate.ask(access, endpoint))
 
 
-def interrupt(stop: Stop, pending: PendingAuthorization) -> Response:
+def interrupt(stop: Stop, pending: Pending) -> Response:
     """Send the browser to the page that is due; the receipt of the decision is committed."""
     session().commit()
     if stop.verdict is None or stop.verdict.decision.first is None:
@@ -67,7 +67,7 @@ def interrupt(stop: Stop, pending: PendingAuthorization) -> Response:
     return redirect(url_for("idprotect.interaction", pending_id=pending.id, step=step), 303)
 
 
-def to_sign_in(pending: PendingAuthorization) -> Response:
+def to_sign_in(pending: Pending) -> Response:
     """Send the browser to sign in: to our page, or to that of the host application."""
     resume = url_for("idprotect.resume", pending_id=pending.id)
     if view := settings().login_view:
@@ -88,7 +88,7 @@ def guard(wanted: Wanted) -> Response | None:
     return None
 
 
-def wanted_of(pending: PendingAuthorization) -> Wanted:
+def wanted_of(pending: Pending) -> Wanted:
     """Return what a pending authorization waits for."""
     return Wanted(
         client_id=pending.client_id,

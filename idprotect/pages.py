@@ -21,7 +21,8 @@ from idprotect.errors import (
     TooManyAttempts,
 )
 from idprotect.gate import new_reference
-from idprotect.models import PendingAuthorization, session
+from idprotect.models import session
+from idprotect.pendings import Pending
 from idprotect.runtime import runtime, settings
 
 log = logging.getLogger("idprotect.web")
@@ -82,7 +83,7 @@ def nonce() -> str:
     return value
 
 
-def allow_form_to(pending: PendingAuthorization | None) -> None:
+def allow_form_to(pending: Pending | None) -> None:
     """Let forms of this page end at the application.
 
     Chromium holds every redirect after a POST to ``form-action``, also those by which the application itself goes on

@@ -1,15 +1,14 @@
 """Pending authorizations: a validated request that waits, bound to one browser, consumed by one write."""
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import cast
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from idprotect import browser, clock
-from idprotect.models import PendingAuthorization, rows_changed, session
+from idprotect.models import PendingAuthorization, add, run, session, table_of
 from idprotect.runtime import settings
 
 
@@ -31,19 +30,41 @@ class Wanted:
     ask_consent: bool = False
 
 
-_table = cast(Table, PendingAuthorization.__table__)
-_BY_ID = select(PendingAuthorization).where(PendingAuthorization.id == bindparam("pending_id"))
-_CONSUME = (
-    update(_table)
-    .where(_table.c.id == bindparam("pending_id"), _table.c.consumed_at.is_(None))
-    .values(consumed_at=bindparam("now"))
-)
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request as it is stored; see :class:`idprotect.models.PendingAuthorization`.
+
+    :param payload: empty when a page waits, at ``return_to``.
+    :param consented_at: when consent was given to this very request.
+    """
+
+    id: str
+    binding: str | None
+    client_id: str
+    client_name: str
+    payload: Mapping[str, str]
+    return_to: str | None
+    scopes: Sequence[str]
+    sign_in_after: datetime | None
+    ask_consent: bool
+    consented_at: datetime | None
+    created_at: datetime
+    expires_at: datetime
+    consumed_at: datetime | None = None
 
 
-def store(wanted: Wanted, *, bound: bool = True) -> PendingAuthorization:
+_table = table_of(PendingAuthorization)
+_this = _table.c.id == bindparam("pending_id")
+_BY_ID = select(_table).where(_this)
+_BIND = update(_table).where(_this, _table.c.binding.is_(None)).values(binding=bindparam("to"))
+_CONSENT = update(_table).where(_this).values(consented_at=bindparam("now"))
+_CONSUME = update(_table).where(_this, _table.c.consumed_at.is_(None)).values(consumed_at=bindparam("now"))
+
+
+def store(wanted: Wanted, *, bound: bool = True) -> Pending:
     """Store a request, bound to this browser unless that is not known yet. Commits."""
     now = clock.now()
-    pending = PendingAuthorization(
+    pending = Pending(
         id=secrets.token_urlsafe(32),
         binding=browser.ensure_binding() if bound else None,
         client_id=wanted.client_id,
@@ -53,38 +74,40 @@ def store(wanted: Wanted, *, bound: bool = True) -> PendingAuthorization:
         scopes=sorted(wanted.scopes),
         sign_in_after=wanted.sign_in_after,
         ask_consent=wanted.ask_consent,
+        consented_at=None,
         created_at=now,
         expires_at=now + timedelta(seconds=settings().pending_lifetime),
     )
-    session().add(pending)
+    add(PendingAuthorization, {field.name: getattr(pending, field.name) for field in fields(pending)})
     session().commit()
     return pending
 
 
-def find(pending_id: str) -> PendingAuthorization | None:
+def find(pending_id: str) -> Pending | None:
     """Return a request that still waits, if it belongs to this browser: the id in another one is worth nothing."""
-    pending = session().scalar(_BY_ID, {"pending_id": pending_id}) if pending_id.isascii() else None
-    if pending is None or pending.consumed_at is not None or pending.expires_at <= clock.now():
+    row = run(_BY_ID, pending_id=pending_id).first() if pending_id.isascii() else None
+    if row is None or row.consumed_at is not None or row.expires_at <= clock.now():
         return None
+    pending = Pending(**row._mapping)
     if pending.binding is None:
         return _bind(pending)
     bound = browser.binding()
     return pending if bound is not None and secrets.compare_digest(bound, pending.binding) else None
 
 
-def _bind(pending: PendingAuthorization) -> PendingAuthorization | None:
+def _bind(pending: Pending) -> Pending | None:
     """Give a request that came by a cross-site POST, without cookies, to the browser that follows the redirect."""
-    statement = (
-        update(PendingAuthorization)
-        .where(PendingAuthorization.id == pending.id, PendingAuthorization.binding.is_(None))
-        .values(binding=browser.ensure_binding())
-    )
-    bound = rows_changed(statement) == 1
+    binding = browser.ensure_binding()
+    bound = run(_BIND, pending_id=pending.id, to=binding).rowcount == 1
     session().commit()
-    session().refresh(pending)
-    return pending if bound else None
+    return replace(pending, binding=binding) if bound else None
 
 
-def consume(pending: PendingAuthorization) -> bool:
+def note_consent(pending: Pending) -> None:
+    """Consent was given to this very request."""
+    run(_CONSENT, pending_id=pending.id, now=clock.now())
+
+
+def consume(pending: Pending) -> bool:
     """Take a request out of waiting; return whether this caller was the one."""
-    return rows_changed(_CONSUME, pending_id=pending.id, now=clock.now()) == 1
+    return run(_CONSUME, pending_id=pending.id, now=clock.now()).rowcount == 1

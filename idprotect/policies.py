@@ -9,16 +9,16 @@ from idprotect import audit
 from idprotect.audit import Event
 from idprotect.conditional_access import PolicySet, parse_policies
 from idprotect.errors import PolicyError
-from idprotect.models import PolicyVersion, session
+from idprotect.models import PolicyVersion, run, session, table_of
 from idprotect.runtime import runtime
 
-_NEWEST = select(func.max(PolicyVersion.version))
+_NEWEST = select(func.max(table_of(PolicyVersion).c.version))
 NEWEST = _NEWEST.scalar_subquery()
 
 
 def newest_version() -> int:
     """Return the version in force; 0 when none was ever applied."""
-    return session().scalar(_NEWEST) or 0
+    return run(_NEWEST).scalar() or 0
 
 
 def current() -> PolicySet:

@@ -39,7 +39,9 @@ from idprotect.models import (
     insert,
     new_id,
     rows_changed,
+    run,
     session,
+    table_of,
 )
 from idprotect.models.base import UtcDateTime
 from idprotect.risk import Assessment, RiskLevel, RiskState, Signals, assess
@@ -100,8 +102,9 @@ _FACTS = (
     .execution_options(populate_existing=True)
 )
 _BY_COOKIE = _FACTS.where(SignIn.cookie_hash == bindparam("value"))
-_KNOWN_DEVICE = select(Device.user_id).where(
-    Device.device_hash == bindparam("device_hash"), Device.user_id == bindparam("user_id")
+_devices = table_of(Device)
+_KNOWN_DEVICE = select(_devices.c.user_id).where(
+    _devices.c.device_hash == bindparam("device_hash"), _devices.c.user_id == bindparam("user_id")
 )
 _BY_ID = _FACTS.where(SignIn.id == bindparam("value"))
 
@@ -267,9 +270,8 @@ def end(current: Current, reason: str) -> None:
 
 def is_familiar(user: User | None, visitor: Visitor) -> bool:
     """Whether this user completed a sign-in in this browser before."""
-    parameters = {"device_hash": visitor.device_hash or "", "user_id": user.id if user else ""}
-    known = session().scalar(_KNOWN_DEVICE, parameters)
-    return known is not None
+    known = run(_KNOWN_DEVICE, device_hash=visitor.device_hash or "", user_id=user.id if user else "")
+    return known.first() is not None
 
 
 def stopped(user: User, sign_in: SignIn) -> None:
@@ -402,7 +404,7 @@ def _remember_device(user: User, sign_in: SignIn) -> None:
             rows_changed(moved.values(device_hash=sha256(token)))
     sign_in.device_hash = sha256(token)
     parameters = {"device_hash": sign_in.device_hash, "user_id": user.id, "name": sign_in.device_name}
-    session().execute(_remember_statement(dialect()), {**parameters, "now": clock.now()})
+    run(_remember_statement(dialect()), **parameters, now=clock.now())
     browser.set_cookie(browser.DEVICE, token, browser.DEVICE_LIFETIME)
 
 
@@ -415,5 +417,4 @@ def _remember_statement(dialect_name: str) -> Any:
 
 
 def _belongs_to(token: str, user: User) -> bool:
-    known = session().scalar(_KNOWN_DEVICE, {"device_hash": sha256(token), "user_id": user.id})
-    return known is not None
+    return run(_KNOWN_DEVICE, device_hash=sha256(token), user_id=user.id).first() is not None

@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from idprotect import clock
 from idprotect.errors import TooManyAttempts
-from idprotect.models import Throttle, dialect, insert, rows_changed, session
+from idprotect.models import Throttle, dialect, insert, rows_changed, run, session, table_of
 from idprotect.models.base import UtcDateTime
 
 FOREVER = timedelta(days=3650)
@@ -23,7 +23,11 @@ FIRST_DELAY = timedelta(seconds=30)
 MOST_FAILURES = 100
 
 
-_COUNT = select(Throttle.count.label("count_"), Throttle.started_at).where(Throttle.key == bindparam("key"))
+_table = table_of(Throttle)
+_key = _table.c.key == bindparam("counter")
+_COUNT = select(_table.c.count.label("count_"), _table.c.started_at).where(_key)
+_BLOCKED_UNTIL = select(_table.c.blocked_until).where(_key)
+_FORGET = delete(_table).where(_key)
 
 
 def network_of(ip_address: str | None) -> str:
@@ -39,14 +43,14 @@ def network_of(ip_address: str | None) -> str:
 def hit(key: str, window: timedelta) -> int:
     """Count one event and return how many there were since the window opened. The caller commits."""
     now = clock.now()
-    parameters = {"key": key, "now": now, "opened_before": now - window}
-    count: int = session().execute(_hit_statement(dialect()), parameters).scalar_one()
+    statement = _hit_statement(dialect())
+    count: int = run(statement, counter=key, now=now, opened_before=now - window).scalar_one()
     return count
 
 
 def count(key: str, window: timedelta) -> int:
     """Return how many events there were since the window opened."""
-    row = session().execute(_COUNT, {"key": key}).first()
+    row = run(_COUNT, counter=key).first()
     return row.count_ if row is not None and row.started_at > clock.now() - window else 0
 
 
@@ -74,19 +78,18 @@ def reserve_failure(key: str, free_tries: int) -> int:
     """
     now = clock.now()
     times = {name: now + delay for name, delay in _ladder().items()}
-    parameters = {"key": key, "now": now, **times}
     statement = _reserve_statement(dialect(), free_tries)
-    count: int | None = session().execute(statement, parameters).scalar_one_or_none()
+    count: int | None = run(statement, counter=key, now=now, **times).scalar_one_or_none()
     session().commit()
     if count is None:
-        until = session().scalar(select(Throttle.blocked_until).where(Throttle.key == key))
+        until = run(_BLOCKED_UNTIL, counter=key).scalar()
         raise TooManyAttempts(max(1, int((until - now).total_seconds())) if until else 60)
     return count - 1
 
 
 def forget(key: str) -> None:
     """Start to count anew, after a success."""
-    session().execute(delete(Throttle).where(Throttle.key == key))
+    run(_FORGET, counter=key)
 
 
 def forget_all(prefix: str) -> None:
@@ -96,10 +99,8 @@ def forget_all(prefix: str) -> None:
 
 def seconds_left(key: str, window: timedelta) -> int:
     """Return in how many seconds the window of a counter ends."""
-    started_at = session().scalar(select(Throttle.started_at).where(Throttle.key == key))
-    if started_at is None:
-        return 1
-    return max(1, int((started_at + window - clock.now()).total_seconds()))
+    row = run(_COUNT, counter=key).first()
+    return max(1, int((row.started_at + window - clock.now()).total_seconds())) if row is not None else 1
 
 
 # Statements are built once by dialect: building one costs more than running it.
@@ -108,31 +109,31 @@ def seconds_left(key: str, window: timedelta) -> int:
 @cache
 def _hit_statement(dialect_name: str) -> "ReturningInsert[int]":
     now = bindparam("now", type_=UtcDateTime)
-    fresh = Throttle.started_at <= bindparam("opened_before", type_=UtcDateTime)
+    fresh = _table.c.started_at <= bindparam("opened_before", type_=UtcDateTime)
     first = insert(Throttle, dialect_name).values(
-        key=bindparam("key"), count=1, started_at=now, updated_at=now
+        key=bindparam("counter"), count=1, started_at=now, updated_at=now
     )
     return first.on_conflict_do_update(
-        index_elements=[Throttle.key],
+        index_elements=[_table.c.key],
         set_={
-            "count": case((fresh, 1), else_=Throttle.count + 1),
-            "started_at": case((fresh, now), else_=Throttle.started_at),
+            "count": case((fresh, 1), else_=_table.c.count + 1),
+            "started_at": case((fresh, now), else_=_table.c.started_at),
             "updated_at": now,
         },
-    ).returning(Throttle.count)
+    ).returning(_table.c.count)
 
 
 @cache
 def _reserve_statement(dialect_name: str, free_tries: int) -> "ReturningInsert[int]":
     now = bindparam("now", type_=UtcDateTime)
     first = insert(Throttle, dialect_name).values(
-        key=bindparam("key"), count=1, started_at=now, updated_at=now
+        key=bindparam("counter"), count=1, started_at=now, updated_at=now
     )
     return first.on_conflict_do_update(
-        index_elements=[Throttle.key],
-        set_={"count": Throttle.count + 1, "updated_at": now, "blocked_until": _blocked_until(free_tries)},
-        where=or_(Throttle.blocked_until.is_(None), Throttle.blocked_until <= now),
-    ).returning(Throttle.count)
+        index_elements=[_table.c.key],
+        set_={"count": _table.c.count + 1, "updated_at": now, "blocked_until": _blocked_until(free_tries)},
+        where=or_(_table.c.blocked_until.is_(None), _table.c.blocked_until <= now),
+    ).returning(_table.c.count)
 
 
 @cache
@@ -148,7 +149,7 @@ def _ladder() -> Mapping[str, timedelta]:
 
 def _blocked_until(free_tries: int) -> "Case[datetime | None]":
     """Return the SQL value of the next allowed time, by how many tries failed with this one."""
-    tries = Throttle.count + 1
+    tries = _table.c.count + 1
     until = {name: bindparam(name, type_=UtcDateTime) for name in _ladder()}
     steps = [name for name in until if name.startswith("step_")]
     return case(

@@ -23,7 +23,9 @@ from idprotect.models import (
     User,
     new_id,
     rows_changed,
+    run,
     session,
+    table_of,
 )
 from idprotect.passwords import USED
 from idprotect.runtime import breach_count, runtime, settings
@@ -31,6 +33,16 @@ from idprotect.runtime import breach_count, runtime, settings
 REMEMBERED_PASSWORDS = 3
 ADMINISTRATOR = "administrator"
 _BY_NAME = select(User).where(User.username == bindparam("username"))
+_table = table_of(User)
+_STILL_HAS = (
+    update(_table)
+    .where(
+        _table.c.id == bindparam("user"),
+        _table.c.password_hash.is_not_distinct_from(bindparam("password")),
+        _table.c.temporary_password_hash.is_not_distinct_from(bindparam("temporary")),
+    )
+    .values(password_hash=_table.c.password_hash)
+)
 
 
 class LocalDirectory:
@@ -181,16 +193,8 @@ def still_has_password(user: User) -> bool:
 
     A reset at the same moment comes before, and is noticed, or after, and then ends what is begun here.
     """
-    statement = (
-        update(User)
-        .where(
-            User.id == user.id,
-            User.password_hash.is_not_distinct_from(user.password_hash),
-            User.temporary_password_hash.is_not_distinct_from(user.temporary_password_hash),
-        )
-        .values(password_hash=User.password_hash)
-    )
-    return rows_changed(statement) == 1
+    compared = {"password": user.password_hash, "temporary": user.temporary_password_hash}
+    return run(_STILL_HAS, user=user.id, **compared).rowcount == 1
 
 
 def renew_hash(user: User, password: str) -> None:

@@ -10,7 +10,8 @@ from idprotect.browser import Visitor
 from idprotect.conditional_access import Step
 from idprotect.forms import PageForm
 from idprotect.gate import Access, Verdict
-from idprotect.models import PendingAuthorization, SignIn, User
+from idprotect.models import SignIn, User
+from idprotect.pendings import Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Visit:
 
     access: Access
     verdict: Verdict
-    pending: PendingAuthorization
+    pending: Pending
     visitor: Visitor
     step: Step
 

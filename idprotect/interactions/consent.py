@@ -2,7 +2,7 @@
 
 from flask import request
 
-from idprotect import clock, consents
+from idprotect import consents, pendings
 from idprotect.conditional_access import Step
 from idprotect.consents import SCOPES
 from idprotect.errors import InteractionError
@@ -56,6 +56,6 @@ class ConsentPage:
         if answer != "allow":
             raise InteractionError("Please choose.")
         consents.give(visit.user, visit.access.client_id, frozenset(visit.pending.scopes))
-        visit.pending.consented_at = clock.now()
+        pendings.note_consent(visit.pending)
         session().commit()
         return None

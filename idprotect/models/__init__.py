@@ -1,6 +1,6 @@
 """What is stored."""
 
-from idprotect.models.base import Base, add, dialect, insert, new_id, rows_changed, session
+from idprotect.models.base import Base, add, dialect, insert, new_id, rows_changed, run, session, table_of
 from idprotect.models.oauth import AuthorizationCode, Client, Consent, PendingAuthorization, Token
 from idprotect.models.policy import PolicyVersion, Receipt
 from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
@@ -30,5 +30,7 @@ __all__ = [
     "insert",
     "new_id",
     "rows_changed",
+    "run",
     "session",
+    "table_of",
 ]

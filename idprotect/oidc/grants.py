@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grants
 from authlib.oauth2.rfc7636 import CodeChallenge
-from sqlalchemy import Row, Table, bindparam, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from idprotect import audit, clock, gate, protection, sign_ins
 from idprotect.audit import Event
@@ -22,7 +22,9 @@ from idprotect.models import (
     add,
     new_id,
     rows_changed,
+    run,
     session,
+    table_of,
 )
 from idprotect.oidc import responses
 from idprotect.oidc.requests import ProtocolRequest
@@ -35,7 +37,7 @@ REFUSED = "The sign-in behind this grant needs the attention of its user."
 
 
 # Built once: building a statement costs more than running it.
-_codes, _tokens = cast(Table, AuthorizationCode.__table__), cast(Table, Token.__table__)
+_codes, _tokens = table_of(AuthorizationCode), table_of(Token)
 _CODE = select(_codes).where(
     _codes.c.code_hash == bindparam("hash"), _codes.c.client_id == bindparam("client_id")
 )
@@ -118,7 +120,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
     def query_authorization_code(self, code: str, client: Client) -> "StoredCode | None":
         """Find a code of this client; presented again, everything that came of it is revoked."""
-        row = session().execute(_CODE, {"hash": sha256(code), "client_id": client.id}).first()
+        row = run(_CODE, hash=sha256(code), client_id=client.id).first()
         if row is None or row.issued_at < client.valid_after or not client.has_scopes(row.scope):
             return None
         if row.used_at is not None:
@@ -128,7 +130,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
     def authenticate_user(self, authorization_code: "StoredCode") -> User | None:
         """Use the code up, then ask the gate; whoever is not let in now gets no token either."""
-        if rows_changed(_USE_CODE, hash=authorization_code.code_hash, now=clock.now()) != 1:
+        if run(_USE_CODE, hash=authorization_code.code_hash, now=clock.now()).rowcount != 1:
             session().rollback()
             _reused(authorization_code, Event.CODE_REUSED)
             raise InvalidGrantError(USED)
@@ -146,7 +148,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
 
     def authenticate_refresh_token(self, refresh_token: str) -> "StoredToken | None":
         """Find a refresh token that can still be used."""
-        row = session().execute(_REFRESH, {"hash": sha256(refresh_token)}).first()
+        row = run(_REFRESH, hash=sha256(refresh_token)).first()
         client: Client = self.request.client
         if row is None or row.client_id != client.id or row.issued_at < client.valid_after:
             return None
@@ -162,7 +164,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     def authenticate_user(self, refresh_token: "StoredToken") -> User | None:
         """Ask the gate first, so that a refused refresh token works again after recovery; then rotate it."""
         user = _ask(refresh_token, self.request.client, Endpoint.REFRESH)
-        if rows_changed(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()) != 1:
+        if run(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()).rowcount != 1:
             session().rollback()  # of the receipt, and of the lock on a row that another waits for
             _reused(refresh_token, Event.TOKEN_REUSED)
             raise InvalidGrantError()

@@ -21,13 +21,13 @@ from idprotect.errors import InteractionError
 from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
-from idprotect.models import Client, PendingAuthorization, session
+from idprotect.models import Client, session
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import responses
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
 from idprotect.pages import error_page
-from idprotect.pendings import Wanted
+from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import runtime
 from idprotect.sign_ins import Current
 
@@ -77,7 +77,7 @@ def cancel(pending_id: str) -> Response:
     return deny(pending)
 
 
-def deny(pending: PendingAuthorization) -> Response:
+def deny(pending: Pending) -> Response:
     """Use a pending authorization up without giving anything out."""
     if not pendings.consume(pending):
         return no_longer_valid()
@@ -92,14 +92,12 @@ def deny(pending: PendingAuthorization) -> Response:
         return _refuse(error)
 
 
-def stored_request(pending: PendingAuthorization) -> ProtocolRequest:
+def stored_request(pending: Pending) -> ProtocolRequest:
     """Rebuild the request as it was resolved when it came."""
     return ProtocolRequest("GET", "/authorize", pending.payload)
 
 
-def _answer(
-    oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending: PendingAuthorization | None
-) -> Response:
+def _answer(oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending: Pending | None) -> Response:
     client: Client = oauth_request.client
     consented_at = pending.consented_at if pending is not None else None
     stop = ask(wanted, Endpoint.AUTHORIZE, first_party=client.first_party, consented_at=consented_at)
@@ -183,7 +181,7 @@ def _without_pages(stop: Stop) -> OAuth2Error:
     )()
 
 
-def _back_to_page(pending: PendingAuthorization) -> Response:
+def _back_to_page(pending: Pending) -> Response:
     """Go on to a page that waited; it asks the gate itself, again."""
     stop = ask(wanted_of(pending), Endpoint.PAGE, first_party=True)
     if not stop.allowed:

@@ -7,9 +7,8 @@ from idprotect import browser, pendings, sign_ins
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.flow import ACCOUNT, no_longer_valid, to_sign_in
 from idprotect.forms import PageForm, SignInForm
-from idprotect.models import PendingAuthorization
 from idprotect.pages import allow_form_to, render
-from idprotect.pendings import Wanted
+from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import settings
 
 
@@ -41,12 +40,12 @@ def sign_in(pending_id: str) -> Response:
     return _page(pending, form, status)
 
 
-def _who_is_asked_again(pending: PendingAuthorization) -> str:
+def _who_is_asked_again(pending: Pending) -> str:
     current = sign_ins.current() if pending.sign_in_after is not None else None
     return current.user.username if current is not None else ""
 
 
-def _page(pending: PendingAuthorization, form: SignInForm, status: int) -> Response:
+def _page(pending: Pending, form: SignInForm, status: int) -> Response:
     again = pending.sign_in_after is not None and sign_ins.current() is not None
     allow_form_to(pending)
     page = render(
@@ -61,7 +60,7 @@ def _page(pending: PendingAuthorization, form: SignInForm, status: int) -> Respo
     return page
 
 
-def waiting(pending: PendingAuthorization) -> dict[str, str | None]:
+def waiting(pending: Pending) -> dict[str, str | None]:
     """Return what pages show of the request that waits."""
     return {
         "client_name": pending.client_name if pending.payload else None,
