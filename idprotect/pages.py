@@ -27,6 +27,14 @@ from idprotect.runtime import runtime, settings
 
 log = logging.getLogger("idprotect.web")
 
+#: On every answer that does not say otherwise.
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    # no-referrer would make browsers send "Origin: null" with our forms, which then could not be checked.
+    ("Referrer-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
+    ("Cache-Control", "no-store"),
+)
 LONGEST_QUERY = 8 * 1024
 LONGEST_PATH = 1024
 
@@ -101,18 +109,15 @@ def secure(response: Response) -> Response:
     if "Content-Security-Policy" in headers:
         return response  # the blueprint's answers come by here once more, as those of the application
     page = response.mimetype == "text/html"
-    headers.setdefault("Content-Security-Policy", _policy(page))
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    # no-referrer would make browsers send "Origin: null" with our forms, which then could not be checked.
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Frame-Options", "DENY")
+    present = {name.lower() for name in headers.keys()}  # noqa: SIM118 (headers iterate as pairs)
+    for name, value in (("Content-Security-Policy", _policy(page)), *SECURITY_HEADERS):
+        if name.lower() not in present:
+            headers.add(name, value)
     if page:
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
     if settings().is_https:
         headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-    if "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store"
     return response
 
 

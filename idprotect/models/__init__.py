@@ -1,7 +1,25 @@
 """What is stored."""
 
-from idprotect.models.base import Base, add, dialect, insert, new_id, rows_changed, run, session, table_of
-from idprotect.models.oauth import AuthorizationCode, Client, Consent, PendingAuthorization, Token
+from idprotect.models.base import (
+    Base,
+    add,
+    dialect,
+    has_session,
+    insert,
+    new_id,
+    rows_changed,
+    run,
+    session,
+    table_of,
+)
+from idprotect.models.oauth import (
+    AuthorizationCode,
+    Client,
+    ClientRules,
+    Consent,
+    PendingAuthorization,
+    Token,
+)
 from idprotect.models.policy import PolicyVersion, Receipt
 from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
 from idprotect.models.user import AuditEvent, Authenticator, Challenge, Device, RecoveryCode, Throttle, User
@@ -13,6 +31,7 @@ __all__ = [
     "Base",
     "Challenge",
     "Client",
+    "ClientRules",
     "Consent",
     "Device",
     "PendingAuthorization",
@@ -27,6 +46,7 @@ __all__ = [
     "User",
     "add",
     "dialect",
+    "has_session",
     "insert",
     "new_id",
     "rows_changed",

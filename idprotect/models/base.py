@@ -55,6 +55,11 @@ def session() -> Session:
     return current
 
 
+def has_session() -> bool:
+    """Whether this request used the database at all."""
+    return bool(current_app.extensions["idprotect"].db.session.registry.has())
+
+
 def dialect() -> str:
     """Return the name of the connected database's dialect."""
     return session().get_bind().dialect.name

@@ -5,7 +5,7 @@ Codes and tokens are kept as SHA-256 of the value; whoever reads the database ca
 
 import hmac
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,7 +15,70 @@ from idprotect.keys import sha256
 from idprotect.models.base import Base, new_id
 
 
-class Client(Base):
+class ClientRules:
+    """What a client may do (RFC 6749 section 2), asked of its object or of its bare row alike."""
+
+    if TYPE_CHECKING:
+        id: Any
+        name: Any
+        secret_hash: Any
+        token_endpoint_auth_method: Any
+        redirect_uris: Any
+        grant_types: Any
+        scopes: Any
+        native: Any
+        first_party: Any
+        id_token_at_refresh: Any
+        enabled: Any
+        valid_after: Any
+
+    @property
+    def client_id(self) -> str:
+        """The identifier by Authlib's name."""
+        return str(self.id)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no secret (RFC 6749 section 2.1)."""
+        return bool(self.token_endpoint_auth_method == "none")  # noqa: S105 (no secret)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Compare exactly; what should never have been registered is refused here too."""
+        is_registered = redirect_uris.is_registered(redirect_uri, self.redirect_uris, native=self.native)
+        return is_registered and redirect_uris.problem(redirect_uri, native=self.native) is None
+
+    def get_default_redirect_uri(self) -> str | None:
+        """Return nothing: what is omitted at the authorize endpoint would go unchecked at the token endpoint."""
+        return None
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Only codes are given out."""
+        return response_type == "code" and "authorization_code" in self.grant_types
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Only what was registered."""
+        return grant_type in self.grant_types
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Compare in constant time; a client without a secret has none that is right."""
+        return self.secret_hash is not None and hmac.compare_digest(sha256(client_secret), self.secret_hash)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Exactly the method that was registered, at every endpoint."""
+        return bool(method == self.token_endpoint_auth_method)
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """Return the scope when the client may have all of it; None refuses the request."""
+        if not scope or not scope.split() or not self.has_scopes(scope):
+            return None
+        return " ".join(dict.fromkeys(scope.split()))
+
+    def has_scopes(self, scope: str) -> bool:
+        """Whether it is registered for all of these scopes, still."""
+        return set(scope.split()) <= set(self.scopes)
+
+
+class Client(ClientRules, Base):
     """An application as we store it (RFC 6749 section 2).
 
     :ivar secret_hash: SHA-256 of a generated secret; None for a public client.
@@ -42,51 +105,6 @@ class Client(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)
-
-    @property
-    def client_id(self) -> str:
-        """The identifier by Authlib's name."""
-        return self.id
-
-    @property
-    def is_public(self) -> bool:
-        """Whether it has no secret (RFC 6749 section 2.1)."""
-        return self.token_endpoint_auth_method == "none"  # noqa: S105 (no secret)
-
-    def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Compare exactly; what should never have been registered is refused here too."""
-        is_registered = redirect_uris.is_registered(redirect_uri, self.redirect_uris, native=self.native)
-        return is_registered and redirect_uris.problem(redirect_uri, native=self.native) is None
-
-    def get_default_redirect_uri(self) -> str | None:
-        """Return nothing: what is omitted at the authorize endpoint would go unchecked at the token endpoint."""
-        return None
-
-    def check_response_type(self, response_type: str) -> bool:
-        """Only codes are given out."""
-        return response_type == "code" and "authorization_code" in self.grant_types
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        """Only what was registered."""
-        return grant_type in self.grant_types
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        """Compare in constant time; a client without a secret has none that is right."""
-        return self.secret_hash is not None and hmac.compare_digest(sha256(client_secret), self.secret_hash)
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Exactly the method that was registered, at every endpoint."""
-        return method == self.token_endpoint_auth_method
-
-    def get_allowed_scope(self, scope: str | None) -> str | None:
-        """Return the scope when the client may have all of it; None refuses the request."""
-        if not scope or not scope.split() or not self.has_scopes(scope):
-            return None
-        return " ".join(dict.fromkeys(scope.split()))
-
-    def has_scopes(self, scope: str) -> bool:
-        """Whether it is registered for all of these scopes, still."""
-        return set(scope.split()) <= set(self.scopes)
 
 
 class PendingAuthorization(Base):

@@ -2,28 +2,34 @@
 
 import base64
 import binascii
+from typing import Any
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm.util import identity_key
+from sqlalchemy import Row, bindparam, select
 
-from idprotect.models import Client, session
+from idprotect.models import Client, ClientRules, run, table_of
 from idprotect.oidc.requests import ProtocolRequest
 
-_BY_ID = select(Client).where(Client.id == bindparam("client_id"))
+_table = table_of(Client)
+_BY_ID = select(_table).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
 METHODS = ("client_secret_basic", "client_secret_post", "none")
 
 
-def find(client_id: str) -> Client | None:
-    """Return an enabled client."""
-    client: Client | None = session().identity_map.get(identity_key(Client, client_id))
-    if client is None and client_id.isprintable():
-        client = session().scalar(_BY_ID, {"client_id": client_id})
-    return client if client is not None and client.enabled else None
+class StoredClient(ClientRules):
+    """A client's row, as Authlib asks for it."""
+
+    def __init__(self, row: "Row[Any]") -> None:
+        self.__dict__.update(row._mapping)
 
 
-def authenticate(request: ProtocolRequest, endpoint: str) -> Client:
+def find(client_id: str) -> StoredClient | None:
+    """Return an enabled client as it is registered now; nothing about it is remembered."""
+    row = run(_BY_ID, client_id=client_id).first() if client_id.isprintable() else None
+    return StoredClient(row) if row is not None else None
+
+
+def authenticate(request: ProtocolRequest, endpoint: str) -> StoredClient:
     """Return the client that made the request.
 
     :raises InvalidClientError: for unknown, disabled and wrong alike.

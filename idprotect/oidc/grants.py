@@ -15,7 +15,7 @@ from idprotect.gate import Access, Endpoint
 from idprotect.keys import sha256
 from idprotect.models import (
     AuthorizationCode,
-    Client,
+    ClientRules,
     SignIn,
     Token,
     User,
@@ -118,7 +118,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
             },
         )
 
-    def query_authorization_code(self, code: str, client: Client) -> "StoredCode | None":
+    def query_authorization_code(self, code: str, client: ClientRules) -> "StoredCode | None":
         """Find a code of this client; presented again, everything that came of it is revoked."""
         row = run(_CODE, hash=sha256(code), client_id=client.id).first()
         if row is None or row.issued_at < client.valid_after or not client.has_scopes(row.scope):
@@ -149,7 +149,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     def authenticate_refresh_token(self, refresh_token: str) -> "StoredToken | None":
         """Find a refresh token that can still be used."""
         row = run(_REFRESH, hash=sha256(refresh_token)).first()
-        client: Client = self.request.client
+        client: ClientRules = self.request.client
         if row is None or row.client_id != client.id or row.issued_at < client.valid_after:
             return None
         if not client.has_scopes(row.granted_scope):
@@ -199,7 +199,7 @@ class StoredCode(Stored):
 class StoredToken(Stored):
     """A refresh token."""
 
-    def check_client(self, client: Client) -> bool:
+    def check_client(self, client: ClientRules) -> bool:
         """Whether it was issued to this client."""
         return bool(self._row.client_id == client.id)
 
@@ -266,7 +266,7 @@ def revoke_family(member: Any) -> None:
         pass
 
 
-def _ask(proved: Any, client: Client, endpoint: Endpoint) -> User:
+def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> User:
     """Return the user, if the gate lets this sign-in have tokens for this client now."""
     current = sign_ins.find(proved.sign_in_id)
     if current is None or current.sign_in.ended_at is not None:

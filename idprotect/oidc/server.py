@@ -7,7 +7,7 @@ from flask import Response, json
 
 from idprotect.consents import SCOPES
 from idprotect.keys import SIGNING_ALGORITHM
-from idprotect.models import Client
+from idprotect.models import ClientRules
 from idprotect.oidc import clients
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
 from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
@@ -30,11 +30,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """Return our own request; Authlib's integration would read Flask's, also for a stored one."""
         return request
 
-    def query_client(self, client_id: str) -> Client | None:
+    def query_client(self, client_id: str) -> ClientRules | None:
         """Return an enabled client."""
         return clients.find(client_id)
 
-    def authenticate_client(self, request: ProtocolRequest, methods: Any, endpoint: str = "token") -> Client:
+    def authenticate_client(
+        self, request: ProtocolRequest, methods: Any, endpoint: str = "token"
+    ) -> ClientRules:
         """Authenticate a client exactly as it is registered."""
         client = clients.authenticate(request, endpoint)
         if client.token_endpoint_auth_method not in methods:
@@ -42,7 +44,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         return client
 
     def generate_token(
-        self, grant_type: str, client: Client, user: Any = None, **wanted: Any
+        self, grant_type: str, client: ClientRules, user: Any = None, **wanted: Any
     ) -> dict[str, Any]:
         """Make new tokens."""
         wanted["offline"] = (

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from idprotect import notifications, pages
-from idprotect.models import session
+from idprotect.models import has_session, session
 from idprotect.web import account, authorize, interaction, outbox, sign_in, tokens
 
 GET, POST = ["GET"], ["POST"]
@@ -98,4 +98,5 @@ def _finish(response: Response) -> Response:
 
 def _clean_up(error: BaseException | None) -> None:
     """Whatever was not committed on purpose is undone."""
-    session().rollback()
+    if has_session():
+        session().rollback()

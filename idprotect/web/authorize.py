@@ -21,7 +21,7 @@ from idprotect.errors import InteractionError
 from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
-from idprotect.models import Client, session
+from idprotect.models import ClientRules, session
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import responses
 from idprotect.oidc.requests import ProtocolRequest
@@ -98,7 +98,7 @@ def stored_request(pending: Pending) -> ProtocolRequest:
 
 
 def _answer(oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending: Pending | None) -> Response:
-    client: Client = oauth_request.client
+    client: ClientRules = oauth_request.client
     consented_at = pending.consented_at if pending is not None else None
     stop = ask(wanted, Endpoint.AUTHORIZE, first_party=client.first_party, consented_at=consented_at)
     if not stop.allowed:
@@ -148,7 +148,7 @@ def _at_client(error: OAuth2Error, oauth_request: ProtocolRequest) -> OAuth2Erro
 
 
 def _wanted(oauth_request: ProtocolRequest, grant: object) -> Wanted:
-    client: Client = oauth_request.client
+    client: ClientRules = oauth_request.client
     parameters = oauth_request.payload.data
     prompts, now = _prompts(oauth_request), clock.now()
     sign_in_after = None
