@@ -1,7 +1,7 @@
 """What the administrator demands: conditional access, as pure functions over plain values."""
 
-from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
-from idprotect.conditional_access.document import parse_policies
+from idprotect.conditional_access.decision import OUTCOMES, Decision, Outcome, PolicyResult, Reason, Step
+from idprotect.conditional_access.document import parse_policies, parse_tests
 from idprotect.conditional_access.evaluation import CONDITIONS, evaluate, skip_days_left
 from idprotect.conditional_access.facts import AccessRequest
 from idprotect.conditional_access.policy import (
@@ -10,13 +10,17 @@ from idprotect.conditional_access.policy import (
     Policy,
     PolicySet,
     PolicyState,
+    PolicyTest,
     Selection,
+    Strength,
     Unregistered,
     validity_problems,
 )
+from idprotect.conditional_access.policy_tests import example_facts, failed_tests
 
 __all__ = [
     "CONDITIONS",
+    "OUTCOMES",
     "AccessRequest",
     "Control",
     "Decision",
@@ -26,12 +30,17 @@ __all__ = [
     "PolicyResult",
     "PolicySet",
     "PolicyState",
+    "PolicyTest",
     "Reason",
     "Selection",
     "Step",
+    "Strength",
     "Unregistered",
     "evaluate",
+    "example_facts",
+    "failed_tests",
     "parse_policies",
+    "parse_tests",
     "skip_days_left",
     "validity_problems",
 ]

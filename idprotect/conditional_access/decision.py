@@ -13,6 +13,7 @@ class Outcome(StrEnum):
 
     NOT_APPLIED = "not_applied"
     ALLOWED = "allowed"
+    SIGN_IN_REQUIRED = "sign_in_required"
     MFA_REQUIRED = "mfa_required"
     MFA_SATISFIED = "mfa_satisfied"
     PASSWORD_CHANGE_REQUIRED = "password_change_required"  # noqa: S105 (a word, not a secret)
@@ -25,6 +26,8 @@ class Reason(StrEnum):
 
     POLICY = "policy"
     MFA_UNAVAILABLE = "mfa_unavailable"
+    STRENGTH = "strength"
+    STRENGTH_UNAVAILABLE = "strength_unavailable"
     REGISTRATION_REFUSED = "registration_refused_at_risk"
     ACCOUNT_DISABLED = "account_disabled"
     TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105
@@ -37,6 +40,7 @@ class Step(StrEnum):
     """What can stand between a user and the token, in the order in which it is asked for."""
 
     BLOCK = "block"
+    SIGN_IN = "sign_in"
     NOTICE = "notice"
     MFA_REGISTRATION = "mfa_registration"
     MFA = "mfa"
@@ -114,6 +118,7 @@ class Decision:
 
 _WORDS: Mapping[Step, str] = {
     Step.BLOCK: str(Outcome.BLOCKED),
+    Step.SIGN_IN: str(Outcome.SIGN_IN_REQUIRED),
     Step.NOTICE: "notice_required",
     Step.MFA_REGISTRATION: str(Outcome.REGISTRATION_REQUIRED),
     Step.MFA: str(Outcome.MFA_REQUIRED),
@@ -121,3 +126,6 @@ _WORDS: Mapping[Step, str] = {
     Step.REVIEW: "review_required",
     Step.CONSENT: "consent_required",
 }
+
+#: What can come of an access request, all policies together.
+OUTCOMES: tuple[str, ...] = (str(Outcome.ALLOWED), *_WORDS.values())

@@ -1,44 +1,69 @@
 """How a policy document (a parsed TOML file) becomes policies, or a list of everything that is wrong with it."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from idprotect.conditional_access.policy import (
+    PLATFORMS,
+    UNKNOWN,
     Control,
     Location,
     Policy,
     PolicySet,
     PolicyState,
+    PolicyTest,
     Selection,
+    Strength,
     Unregistered,
     validity_problems,
 )
+from idprotect.conditional_access.policy_tests import example_problems
 from idprotect.errors import PolicyError
 from idprotect.risk.levels import RiskLevel
 
 MAX_SKIP_DAYS = 30
+#: "Every time" leaves the person this long to get through all the pages.
+EVERY_TIME = timedelta(minutes=5)
 
 
 def parse_policies(document: Mapping[str, Any], version: int = 0, *, emergency: bool = False) -> PolicySet:
-    """Read a policy document (a parsed TOML file: tables ``policy`` and ``location``).
+    """Read a policy document: a parsed TOML file with the tables ``policy``, ``location``, ``test``, ``break_glass``.
 
     :raises PolicyError: with every problem found, each naming the policy.
     """
     reader = _Reader()
-    for unknown in sorted(document.keys() - {"policy", "location"}):
+    for unknown in sorted(document.keys() - TABLES):
         reader.problem(f"unknown table {unknown!r}")
     location_rows, policy_rows = reader.tables(document, "location"), reader.tables(document, "policy")
+    test_rows = reader.tables(document, "test")
+    break_glass = reader.strings(reader.sub_table(document, "break_glass", frozenset({"users"})), "users")
     locations = tuple(reader.location(row) for row in location_rows)
     policies = tuple(reader.policy(row) for row in policy_rows)
-    reader.check_names(policies, locations)
+    tests = tuple(reader.test(row) for row in test_rows)
+    reader.check_names(policies, locations, tests)
     if reader.problems:
         raise PolicyError(reader.problems)
-    return PolicySet(version, policies, locations, tuple(reader.warnings), emergency)
+    return PolicySet(version, policies, locations, tuple(reader.warnings), emergency, break_glass, tests)
 
 
+def parse_tests(document: Mapping[str, Any]) -> tuple[PolicyTest, ...]:
+    """Read the tests of a document that may have no policies.
+
+    :raises PolicyError: with every problem found, each naming the test.
+    """
+    reader = _Reader()
+    tests = tuple(reader.test(row) for row in reader.tables(document, "test"))
+    if reader.problems:
+        raise PolicyError(reader.problems)
+    return tests
+
+
+TABLES = frozenset({"policy", "location", "test", "break_glass"})
 WHO_KEYS: Mapping[str, str] = {"users": "user", "groups": "group", "roles": "role"}
 _POLICY_KEYS = frozenset({"name", "title", "state", "who", "clients", "when", "then"})
 _WHEN_KEYS = frozenset(
@@ -54,7 +79,10 @@ _WHEN_KEYS = frozenset(
         "known_device",
     }
 )
-_THEN_KEYS = frozenset({"require", "unregistered", "skip_days"})
+_THEN_KEYS = frozenset(
+    {"require", "strength", "unregistered", "skip_days", "sign_in_frequency", "persistent_browser"}
+)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass
@@ -110,7 +138,7 @@ class _Reader:
 
     def location(self, row: Mapping[str, Any]) -> Location:
         self.where = f"location {row.get('name', '?')!r}"
-        for unknown in sorted(row.keys() - {"name", "networks", "trusted"}):
+        for unknown in sorted(row.keys() - {"name", "networks", "countries", "trusted"}):
             self.problem(f"unknown key {unknown!r}")
         networks = []
         for text in sorted(self.strings(row, "networks")):
@@ -120,7 +148,24 @@ class _Reader:
                 self.problem(f"{text!r} is not a network: {error}")
         if not isinstance(row.get("trusted", False), bool):
             self.problem("'trusted' must be true or false")
-        return Location(self.name(row), tuple(networks), row.get("trusted", False) is True)
+        countries = self.countries(row, "countries")
+        return Location(self.name(row), tuple(networks), row.get("trusted", False) is True, countries)
+
+    def test(self, row: Mapping[str, Any]) -> PolicyTest:
+        self.where = f"test {row.get('name', '?')!r}"
+        for unknown in sorted(row.keys() - {"name", "facts", "expect", "policies"}):
+            self.problem(f"unknown key {unknown!r}")
+        facts, policies = row.get("facts", {}), row.get("policies", {})
+        if not isinstance(facts, Mapping) or not isinstance(policies, Mapping):
+            self.problem("'facts' and 'policies' must be tables")
+            facts, policies = {}, {}
+        test = PolicyTest(self.name(row), str(row.get("expect", "")), facts, policies)
+        for problem in example_problems(test):
+            self.problem(problem)
+        return test
+
+    def countries(self, table: Mapping[str, Any], key: str) -> frozenset[str]:
+        return self.choices(table, key, _country)
 
     def name(self, row: Mapping[str, Any]) -> str:
         name = row.get("name")
@@ -148,16 +193,20 @@ class _Reader:
             user_risk=self.levels(when, "user_risk"),
             sign_in_risk=self.levels(when, "sign_in_risk"),
             locations=Selection(self.strings(when, "locations"), self.strings(when, "exclude_locations")),
-            countries=Selection(self.strings(when, "countries"), self.strings(when, "exclude_countries")),
-            platforms=self.strings(when, "platforms"),
+            countries=Selection(self.countries(when, "countries"), self.countries(when, "exclude_countries")),
+            platforms=self.choices(when, "platforms", _platform),
             scopes=self.strings(when, "scopes"),
             known_device=known_device if isinstance(known_device, bool) else None,
             controls=self.choices(then, "require", Control),
+            strength=self.strength(then),
             unregistered=self.choice(then, "unregistered", Unregistered.BLOCK),
             skip_days=self.skip_days(then),
+            sign_in_frequency=self.sign_in_frequency(then),
         )
         for broken_rule in validity_problems(policy):
             self.problem(broken_rule)
+        if "persistent_browser" in then:
+            self.problem("'persistent_browser' has nothing to act on: a sign-in ends with the browser anyway")
         if "unregistered" in then and not policy.sign_in_risk:
             self.problem("'unregistered' belongs to a policy with a sign-in risk condition")
         return policy
@@ -189,11 +238,30 @@ class _Reader:
             return 0
         return days
 
-    def check_names(self, policies: tuple[Policy, ...], locations: tuple[Location, ...]) -> None:
+    def strength(self, then: Mapping[str, Any]) -> Strength | None:
+        return self.choice(then, "strength", Strength.PHISHING_RESISTANT) if "strength" in then else None
+
+    def sign_in_frequency(self, then: Mapping[str, Any]) -> timedelta | None:
+        text = then.get("sign_in_frequency")
+        if text is None:
+            return None
+        if text == "every_time":
+            return EVERY_TIME
+        match = re.fullmatch(r"([1-9]\d{0,3})([mhd])", text) if isinstance(text, str) else None
+        if match is None:
+            self.problem('\'sign_in_frequency\' must be "every_time", or minutes, hours or days like "30m"')
+            return None
+        # Below what "every time" leaves, nobody would ever get through.
+        return max(EVERY_TIME, timedelta(**{_UNITS[match[2]]: int(match[1])}))
+
+    def check_names(
+        self, policies: tuple[Policy, ...], locations: tuple[Location, ...], tests: tuple[PolicyTest, ...]
+    ) -> None:
         self.where = ""
         for kind, names in (
             ("policy", [p.name for p in policies]),
             ("location", [x.name for x in locations]),
+            ("test", [x.name for x in tests]),
         ):
             for name in sorted({name for name in names if names.count(name) > 1}):
                 self.problem(f"two entries of kind {kind} are called {name!r}")
@@ -201,3 +269,19 @@ class _Reader:
         for policy in policies:
             for name in sorted((policy.locations.include | policy.locations.exclude) - known):
                 self.problem(f"policy {policy.name!r}: no location is called {name!r}")
+        called = {policy.name for policy in policies}
+        for test in tests:
+            for name in sorted(test.policies.keys() - called):
+                self.problem(f"test {test.name!r}: no policy is called {name!r}")
+
+
+def _country(text: str) -> str:
+    if text != UNKNOWN and not re.fullmatch("[A-Z]{2}", text):
+        raise ValueError(text)
+    return text
+
+
+def _platform(text: str) -> str:
+    if text not in PLATFORMS:
+        raise ValueError(text)
+    return text

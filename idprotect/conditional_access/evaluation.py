@@ -5,23 +5,23 @@ from datetime import timedelta
 
 from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
 from idprotect.conditional_access.facts import AccessRequest
-from idprotect.conditional_access.policy import Control, Policy, PolicySet, PolicyState, Unregistered
+from idprotect.conditional_access.policy import UNKNOWN, Control, Policy, PolicySet, PolicyState, Unregistered
 
 Condition = Callable[[Policy, AccessRequest], bool]
 
 
-def _names_of(request: AccessRequest) -> frozenset[str]:
+def names_of(request: AccessRequest) -> frozenset[str]:
+    """Return what a policy can call the user: by name, groups and roles."""
     groups = {f"group:{group}" for group in request.groups}
     return frozenset({f"user:{request.username}", *groups, *(f"role:{role}" for role in request.roles)})
 
 
-UNKNOWN = (
-    "unknown"  # a country or platform nobody could tell is its own choice in a policy, never "any other"
-)
+#: Not a condition of a policy, but above all of them.
+BREAK_GLASS = "break_glass"
 
 #: Every condition by name; a policy applies when all hold. An empty condition means *any*.
 CONDITIONS: Mapping[str, Condition] = {
-    "who": lambda policy, request: policy.who.selects(_names_of(request)),
+    "who": lambda policy, request: policy.who.selects(names_of(request)),
     "clients": lambda policy, request: policy.clients.selects(frozenset({request.client_id})),
     "user_risk": lambda policy, request: not policy.user_risk or request.user_risk in policy.user_risk,
     "sign_in_risk": lambda policy, request: (
@@ -45,10 +45,11 @@ def evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
     """
     applying: list[Policy] = []
     unmet_of: dict[str, tuple[str, ...]] = {}
+    exempt = (BREAK_GLASS,) if request.username in policies.break_glass else ()
     for policy in policies.policies:
         if policy.state is PolicyState.OFF:
             continue
-        unmet = tuple(name for name, holds in CONDITIONS.items() if not holds(policy, request))
+        unmet = exempt or tuple(name for name, holds in CONDITIONS.items() if not holds(policy, request))
         unmet_of[policy.name] = unmet
         if not unmet:
             applying.append(policy)
@@ -76,15 +77,34 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
     """Return what one applying policy says, in the company of the others that are on."""
     if Control.BLOCK in policy.controls:
         return Outcome.BLOCKED, Reason.POLICY
+    if not _sign_in_is_recent(policy, request):
+        return Outcome.SIGN_IN_REQUIRED, Reason.POLICY
     if Control.REGISTRATION in policy.controls:
         return _registration_outcome(policy, request, company)
+    if Control.MFA not in policy.controls:
+        return Outcome.ALLOWED, None
     if not _mfa_is_fresh(policy, request):
         if request.registered:
-            return Outcome.MFA_REQUIRED, Reason.POLICY
+            return _mfa_outcome(policy, request, Reason.POLICY)
         return _unregistered_outcome(policy, request, company)
+    if policy.strength is not None and not policy.strength.proofs & request.amr:
+        return _mfa_outcome(policy, request, Reason.STRENGTH)
     if Control.PASSWORD_CHANGE in policy.controls and not _recovered(request):
         return Outcome.PASSWORD_CHANGE_REQUIRED, Reason.POLICY
     return Outcome.MFA_SATISFIED, None
+
+
+def _sign_in_is_recent(policy: Policy, request: AccessRequest) -> bool:
+    if policy.sign_in_frequency is None or request.authenticated_at is None:
+        return True
+    return request.at - request.authenticated_at <= policy.sign_in_frequency
+
+
+def _mfa_outcome(policy: Policy, request: AccessRequest, reason: Reason) -> tuple[Outcome, Reason]:
+    """Ask for a second factor, unless none that the user has could be good enough."""
+    if policy.strength is not None and policy.strength not in request.strengths:
+        return Outcome.BLOCKED, Reason.STRENGTH_UNAVAILABLE
+    return Outcome.MFA_REQUIRED, reason
 
 
 def _mfa_is_fresh(policy: Policy, request: AccessRequest) -> bool:
@@ -163,6 +183,9 @@ def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[Poli
         return Decision(
             (Step.BLOCK,), results, reason, about_user=_block_is_about_user(request, enforced, counted)
         )
+    if Outcome.SIGN_IN_REQUIRED in outcomes:
+        # Everything else is asked of the new sign-in, which has proved nothing yet.
+        return Decision((Step.SIGN_IN,), results, Reason.POLICY)
 
     mfa = Outcome.MFA_REQUIRED in outcomes or (
         (request.temporary_password or request.step_up) and request.registered and request.mfa_at is None

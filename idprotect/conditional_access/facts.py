@@ -17,7 +17,11 @@ class AccessRequest:
         are judged as ``sign_in_risk`` until something came of it.
     :param user_risk_at: when the newest detection behind ``user_risk`` was made.
     :param registered: the user has a second factor.
+    :param authenticated_at: when the person last proved who they are, by any factor; None where its age does not
+        matter: a token that is out is not ended by the clock.
     :param mfa_at: when a second factor was last proved in this sign-in.
+    :param amr: what was proved in this sign-in (RFC 8176).
+    :param strengths: those that a second factor of the user reaches.
     :param recovered_at: when a password was last changed in the secure flow (after MFA).
     :param noticed_at: when the person last acknowledged the notice about risk, in this sign-in.
     :param registration_prompted_at: when this user was first asked to register a second factor.
@@ -45,6 +49,9 @@ class AccessRequest:
     platform: str | None = None
     known_device: bool = False
     registered: bool = False
+    strengths: frozenset[str] = frozenset()
+    authenticated_at: datetime | None = None
+    amr: frozenset[str] = frozenset()
     mfa_at: datetime | None = None
     recovered_at: datetime | None = None
     noticed_at: datetime | None = None
@@ -99,12 +106,13 @@ def _same(value: Any) -> Any:
 
 
 _READERS: Mapping[str, Any] = {
-    **dict.fromkeys(("scopes", "groups", "roles", "locations"), frozenset),
+    **dict.fromkeys(("scopes", "groups", "roles", "locations", "amr", "strengths"), frozenset),
     **dict.fromkeys(("sign_in_risk", "user_risk"), RiskLevel.parse),
     **dict.fromkeys(
         (
             "at",
             "signed_in_at",
+            "authenticated_at",
             "user_risk_at",
             "mfa_at",
             "recovered_at",

@@ -1,10 +1,17 @@
 """What an administrator demands: policies, their conditions and controls, and the rules a policy has to keep."""
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from idprotect.risk.levels import RiskLevel
+
+#: A country or platform nobody could tell is its own choice in a policy, never "any other".
+UNKNOWN = "unknown"
+PLATFORMS = frozenset({"windows", "macos", "linux", "ios", "android", "chromeos", UNKNOWN})
 
 
 class PolicyState(StrEnum):
@@ -22,6 +29,22 @@ class Control(StrEnum):
     MFA = "mfa"
     PASSWORD_CHANGE = "password_change"  # noqa: S105 (a word, not a secret)
     REGISTRATION = "registration"
+
+
+class Strength(StrEnum):
+    """How good the second factor has to be."""
+
+    PHISHING_RESISTANT = "phishing_resistant"
+
+    @property
+    def proofs(self) -> frozenset[str]:
+        """The values of ``amr`` (RFC 8176) of which one has to be there: a key in hardware or in software."""
+        return frozenset({"hwk", "swk"})
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The names of the methods that reach it."""
+        return frozenset({"passkey"})
 
 
 class Unregistered(StrEnum):
@@ -50,7 +73,9 @@ class Policy:
     ``who`` holds names like ``user:alice``, ``group:staff``, ``role:administrator``. An empty condition means
     *any*. Conditions are ANDed.
 
+    :param strength: how good the second factor has to be; any is good enough when it is None.
     :param skip_days: for registration: days from the first prompt during which it can be put off, 0 to 30.
+    :param sign_in_frequency: how long ago the person may have proved who they are; None: as long as sessions last.
     """
 
     name: str
@@ -66,24 +91,55 @@ class Policy:
     platforms: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     known_device: bool | None = None
+    strength: Strength | None = None
     unregistered: Unregistered = Unregistered.BLOCK
     skip_days: int = 0
+    sign_in_frequency: timedelta | None = None
+
+    @property
+    def blocks_everyone(self) -> bool:
+        """Whether it stops every person in every application, whatever the circumstances."""
+        some = self.who.include or self.clients != Selection() or _conditions(self)
+        return Control.BLOCK in self.controls and not some
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A named network location.
+    """A named location: networks, or countries.
 
     :param trusted: lowers sign-in risk; never switches evaluation off.
+    :param countries: two-letter codes, and ``unknown``.
     """
 
     name: str
-    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     trusted: bool = False
+    countries: frozenset[str] = frozenset()
 
-    def holds(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        """Whether *address* lies in one of the networks."""
-        return any(address.version == network.version and address in network for network in self.networks)
+    def holds(
+        self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None, country: str | None = None
+    ) -> bool:
+        """Whether an address in a country lies in it."""
+        if (country or UNKNOWN) in self.countries:
+            return True
+        return address is not None and any(
+            address.version == network.version and address in network for network in self.networks
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """An example sign-in, and what has to come of it.
+
+    :param facts: those that matter; the others are harmless.
+    :param expect: the outcome of all policies together.
+    :param policies: what single policies have to say, by name.
+    """
+
+    name: str
+    expect: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +147,8 @@ class PolicySet:
     """All policies that are in force together, in one version.
 
     :param emergency: every policy that is on counts as report-only.
+    :param break_glass: user names to which no policy applies: the way in when a policy was a mistake.
+    :param tests: what has to hold before the set is put into force.
     """
 
     version: int
@@ -98,36 +156,46 @@ class PolicySet:
     locations: tuple[Location, ...] = ()
     warnings: tuple[str, ...] = ()
     emergency: bool = False
+    break_glass: frozenset[str] = frozenset()
+    tests: tuple[PolicyTest, ...] = ()
 
-    def locations_of(self, ip_address: str | None) -> frozenset[str]:
-        """Return the names of the locations that hold the address."""
-        return frozenset(location.name for location in self._holding(ip_address))
+    @property
+    def strengths(self) -> frozenset[Strength]:
+        """The strengths that a policy asks for."""
+        return frozenset(policy.strength for policy in self.policies if policy.strength is not None)
 
-    def trusted_location(self, ip_address: str | None) -> str | None:
-        """Return the name of a trusted location that holds the address."""
-        return next((location.name for location in self._holding(ip_address) if location.trusted), None)
+    def locations_of(self, ip_address: str | None, country: str | None = None) -> frozenset[str]:
+        """Return the names of the locations that hold an address in a country."""
+        return frozenset(location.name for location in self._holding(ip_address, country))
 
-    def _holding(self, ip_address: str | None) -> list[Location]:
-        if not self.locations or ip_address is None:
+    def trusted_location(self, ip_address: str | None, country: str | None = None) -> str | None:
+        """Return the name of a trusted location that holds an address in a country."""
+        holding = self._holding(ip_address, country)
+        return next((location.name for location in holding if location.trusted), None)
+
+    def _holding(self, ip_address: str | None, country: str | None) -> list[Location]:
+        if not self.locations:
             return []
         try:
-            address = ipaddress.ip_address(ip_address)
+            address = ipaddress.ip_address(ip_address) if ip_address else None
         except ValueError:
-            return []
-        return [location for location in self.locations if location.holds(address)]
+            address = None
+        return [location for location in self.locations if location.holds(address, country)]
 
 
 def validity_problems(policy: Policy) -> list[str]:
     """Return the rules that the combination of controls and conditions breaks."""
     controls, problems = policy.controls, []
-    if not controls:
+    if not controls and policy.sign_in_frequency is None:
         problems.append("'then.require' must name at least one of " + ", ".join(Control))
-    if Control.BLOCK in controls and len(controls) > 1:
+    if Control.BLOCK in controls and (len(controls) > 1 or policy.sign_in_frequency is not None):
         problems.append("block cannot be combined with another control")
     if Control.REGISTRATION in controls and len(controls) > 1:
         problems.append("registration cannot be combined with another control")
     if policy.skip_days and Control.REGISTRATION not in controls:
         problems.append("'skip_days' belongs to a policy that requires registration")
+    if policy.strength is not None and Control.MFA not in controls:
+        problems.append("'strength' belongs to a policy that requires mfa")
     if Control.PASSWORD_CHANGE in controls:
         problems += _password_change_problems(policy)
     return problems
@@ -143,8 +211,20 @@ def _password_change_problems(policy: Policy) -> list[str]:
         problems.append("a password change cannot be asked of a user without risk: there is nothing to cure")
     if policy.clients != Selection():
         problems.append("a password change must hold for all clients")
-    others = (policy.sign_in_risk, policy.platforms, policy.scopes)
-    selections = (policy.locations, policy.countries)
-    if any(others) or any(s != Selection() for s in selections) or policy.known_device is not None:
+    if _conditions(policy) - {"user_risk"} or policy.sign_in_frequency is not None:
         problems.append("a password change allows no condition but user risk")
     return problems
+
+
+def _conditions(policy: Policy) -> frozenset[str]:
+    """Return the names of the circumstances that a policy depends on, beside who and which client."""
+    circumstances = {
+        "user_risk": policy.user_risk,
+        "sign_in_risk": policy.sign_in_risk,
+        "locations": policy.locations != Selection(),
+        "countries": policy.countries != Selection(),
+        "platforms": policy.platforms,
+        "scopes": policy.scopes,
+        "known_device": policy.known_device is not None,
+    }
+    return frozenset(name for name, narrowed in circumstances.items() if narrowed)

@@ -17,6 +17,7 @@ from idprotect.conditional_access import (
     PolicySet,
     PolicyState,
     Selection,
+    Strength,
     Unregistered,
     validity_problems,
 )
@@ -59,6 +60,9 @@ FACTS: Choices = {
     "country": (None, "CH", "DE"),
     "known_device": (False, True),
     "registered": (False, True, True),
+    "authenticated_at": (None, NOW, SIGNED_IN_AT, HOUR_AGO, TWO_HOURS_AGO),
+    "amr": sets("otp", "hwk"),
+    "strengths": (frozenset(), frozenset({"phishing_resistant"})),
     "mfa_at": (*NOT_YET, *MOMENTS),
     "recovered_at": (*NOT_YET, *MOMENTS),
     "noticed_at": (*NOT_YET, *MOMENTS),
@@ -118,6 +122,8 @@ TERMS: Choices = {
         Selection(EMPTY, frozenset({"CH"})),
     ),
     "known_device": (*[None] * 8, True, False),
+    "strength": (*[None] * 8, Strength.PHISHING_RESISTANT),
+    "sign_in_frequency": (*[None] * 8, timedelta(minutes=5), timedelta(hours=1)),
     "unregistered": (Unregistered.BLOCK, Unregistered.REGISTER),
     "skip_days": (0, 1, 14, 30),
 }
@@ -127,8 +133,13 @@ def _policy(name: str, drawn: bytes) -> Policy:
     terms = choose(TERMS, drawn)
     if terms["controls"] != REGISTRATION:
         terms["skip_days"] = 0
+    if Control.MFA not in terms["controls"]:
+        terms["strength"] = None
+    if terms["controls"] == frozenset({Control.BLOCK}):
+        terms["sign_in_frequency"] = None
     if terms["controls"] == CURE:
         terms |= {
+            "sign_in_frequency": None,
             "clients": Selection(),
             "countries": Selection(),
             "sign_in_risk": EMPTY,
@@ -152,6 +163,7 @@ policy_sets: st.SearchStrategy[PolicySet] = st.builds(
         lambda count: st.tuples(*(policies(f"p{number}") for number in range(count)))
     ),
     emergency=st.sampled_from([False, False, False, False, False, True]),
+    break_glass=st.sampled_from([EMPTY, EMPTY, EMPTY, frozenset({"eve"})]),
 )
 
 # Facts as strange as they come, to be stored and read back.

@@ -17,6 +17,7 @@ from idprotect.conditional_access import (
     Reason,
     Selection,
     Step,
+    Strength,
     Unregistered,
     evaluate,
     skip_days_left,
@@ -69,6 +70,7 @@ def test_the_words_are_those_of_the_product() -> None:
     assert [str(outcome) for outcome in Outcome] == [
         "not_applied",
         "allowed",
+        "sign_in_required",
         "mfa_required",
         "mfa_satisfied",
         "password_change_required",
@@ -681,3 +683,46 @@ def test_time_passing_alone_changes_nothing_about_what_was_proved() -> None:
     later = {"at": NOW + HOUR * 5}
     facts = {"user_risk": HIGH, **PROVED, "recovered_at": NOW}
     assert decide(USER_RECOVERY, MFA_ALWAYS, **facts, **later).allowed
+
+
+# A factor that cannot be phished
+
+STRONG = policy("bank", Control.MFA, strength=Strength.PHISHING_RESISTANT)
+
+
+def test_a_code_is_not_good_enough_where_phishing_has_to_be_resisted() -> None:
+    """F046, C065: whoever has a better factor is asked for it, whoever has none is stopped, and told why."""
+    proved = {**PROVED, "amr": frozenset({"pwd", "otp", "mfa"})}
+    able = {**proved, "strengths": frozenset({"phishing_resistant"})}
+    assert word(STRONG, **able) == "mfa_required"
+    assert decide(STRONG, **able).results[0].reason is Reason.STRENGTH
+    assert word(STRONG, **proved) == "blocked"
+    assert decide(STRONG, **proved).reason is Reason.STRENGTH_UNAVAILABLE
+    assert word(STRONG, **{**able, "amr": frozenset({"pwd", "hwk", "mfa"})}) == "mfa_satisfied"
+    assert word(policy("any", Control.MFA), **proved) == "mfa_satisfied"
+
+
+# How long ago the person proved who they are
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(0, "allowed"), (60, "allowed"), (61, "sign_in_required")])
+def test_a_sign_in_that_is_too_old_is_made_again(minutes: int, said: str) -> None:
+    """F060: over the limit asks again, within it does not; nothing else is asked of the old sign-in."""
+    hourly = policy("hourly", sign_in_frequency=HOUR)
+    asked = decide(hourly, MFA_ALWAYS, authenticated_at=NOW - minutes * MINUTE, registered=True)
+    assert asked.results[0].word == said
+    assert asked.steps == ((Step.SIGN_IN,) if said == "sign_in_required" else (Step.MFA,))
+
+
+# The way in when a policy was a mistake
+
+
+def test_no_policy_applies_to_a_break_glass_account() -> None:
+    """F064: not even a block of everybody; a disabled account stays disabled."""
+    everybody = policy("all", Control.BLOCK)
+    force = in_force(everybody, break_glass=frozenset({"root"}))
+    assert evaluate(force, asking(username="ada")).first is Step.BLOCK
+    decision = evaluate(force, asking(username="root"))
+    assert decision.allowed
+    assert decision.results[0].unmet == ("break_glass",)
+    assert not evaluate(force, asking(username="root", enabled=False)).allowed

@@ -267,12 +267,18 @@ def walk(force: PolicySet, request: AccessRequest) -> Iterator[Step]:
         match step:
             case Step.BLOCK:
                 return
+            case Step.SIGN_IN:
+                request = replace(
+                    request, at=now, signed_in_at=now, authenticated_at=now, amr=frozenset({"pwd"})
+                )
+                request = replace(request, mfa_at=None, noticed_at=None)
             case Step.NOTICE:
                 request = replace(request, at=now, noticed_at=now)
             case Step.MFA:
-                request = replace(request, at=now, mfa_at=now)
+                amr = request.amr | ({"hwk"} if request.strengths else {"otp"})
+                request = replace(request, at=now, mfa_at=now, authenticated_at=now, amr=amr)
             case Step.MFA_REGISTRATION:
-                request = replace(request, at=now, registered=True, mfa_at=now)
+                request = replace(request, at=now, registered=True, mfa_at=now, authenticated_at=now)
             case Step.PASSWORD_CHANGE:
                 request = replace(request, at=now, recovered_at=now)
     raise AssertionError("the pages go in circles")
@@ -347,16 +353,27 @@ def is_met(control: Control, policy: Policy, request: AccessRequest) -> bool:
     return (request.at - first_prompt).total_seconds() < policy.skip_days * 86_400
 
 
-def unmet(force: PolicySet, request: AccessRequest) -> list[tuple[str, Control]]:
+def is_recent(policy: Policy, request: AccessRequest) -> bool:
+    """F060: whether the person proved who they are within the time that a policy leaves."""
+    if policy.sign_in_frequency is None or request.authenticated_at is None:
+        return True
+    return request.at <= request.authenticated_at + policy.sign_in_frequency
+
+
+def is_strong(policy: Policy, request: AccessRequest) -> bool:
+    """F046: whether what was proved cannot be phished, where that is asked for."""
+    return policy.strength is None or bool(request.amr & {"hwk", "swk"})
+
+
+def unmet(force: PolicySet, request: AccessRequest) -> list[tuple[str, str]]:
     """Return what enforced policies that apply still demand."""
-    if force.emergency:
+    if force.emergency or request.username in force.break_glass:
         return []
+    applying = [p for p in force.policies if p.state is PolicyState.ON and holds(p, request)]
     return [
-        (policy.name, control)
-        for policy in force.policies
-        if policy.state is PolicyState.ON and holds(policy, request)
-        for control in policy.controls
-        if not is_met(control, policy, request)
+        *((p.name, str(c)) for p in applying for c in p.controls if not is_met(c, p, request)),
+        *((p.name, "sign_in_frequency") for p in applying if not is_recent(p, request)),
+        *((p.name, "strength") for p in applying if not is_strong(p, request)),
     ]
 
 

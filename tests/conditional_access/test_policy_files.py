@@ -1,6 +1,7 @@
 """Policies as an administrator writes them: what a file says, and what is wrong with it."""
 
 import tomllib
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,9 +15,11 @@ from idprotect.conditional_access import (
     PolicyState,
     Selection,
     Unregistered,
+    failed_tests,
     parse_policies,
     validity_problems,
 )
+from idprotect.conditional_access.toml import to_toml
 from idprotect.errors import PolicyError
 from tests.conditional_access.examples import HIGH, LOW, MEDIUM, NONE, from_file, in_force, policy
 
@@ -522,3 +525,98 @@ def test_the_demonstration_applies_what_the_specification_ships() -> None:
         {Control.REGISTRATION},
     ]
     assert found.warnings == ()
+
+
+# Locations, session controls, break-glass accounts, tests
+
+
+def test_a_location_can_be_made_of_countries() -> None:
+    """F055: an unknown country is a choice of its own."""
+    found = from_file(
+        '[[location]]\nname = "nearby"\ncountries = ["CH", "unknown"]\nnetworks = ["192.0.2.0/24"]\n'
+    )
+    assert found.locations_of("203.0.113.1", "CH") == {"nearby"}
+    assert found.locations_of("203.0.113.1", None) == {"nearby"}
+    assert found.locations_of(None, None) == {"nearby"}
+    assert found.locations_of("203.0.113.1", "DE") == frozenset()
+    assert found.locations_of("192.0.2.7", "DE") == {"nearby"}
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("every_time", timedelta(minutes=5)),
+        ("1m", timedelta(minutes=5)),
+        ("4h", timedelta(hours=4)),
+        ("7d", timedelta(days=7)),
+    ],
+)
+def test_a_sign_in_frequency_is_a_time_that_leaves_room_for_the_pages(text: str, length: timedelta) -> None:
+    """F060: with five minutes of tolerance."""
+    (found,) = from_file(one_policy(f'sign_in_frequency = "{text}"')).policies
+    assert (found.sign_in_frequency, found.controls) == (length, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (one_policy('sign_in_frequency = "0h"'), "'sign_in_frequency' must be"),
+        (one_policy("sign_in_frequency = 5"), "'sign_in_frequency' must be"),
+        (one_policy('require = ["block"], sign_in_frequency = "1h"'), "block cannot be combined"),
+        (one_policy('require = ["mfa"], persistent_browser = "never"'), "has nothing to act on"),
+        (one_policy('require = ["mfa"], strength = "strong"'), "'strength' must be one of"),
+        (one_policy('require = ["block"], strength = "phishing_resistant"'), "'strength' belongs to"),
+        (one_policy(when='countries = ["Chile"]'), "no choice 'Chile'"),
+        (one_policy(when='platforms = ["beos"]'), "no choice 'beos'"),
+        ('[[location]]\nname = "a"\ncountries = ["ch"]', "no choice 'ch'"),
+        ("break_glass = 1", "must be a table"),
+        ('break_glass = { user = ["root"] }', "unknown key 'user'"),
+        ('[[test]]\nname = "t"\nexpect = "maybe"', "'expect' must be one of allowed, blocked"),
+        ('[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { mood = "good" }', "facts are not valid"),
+        ('[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { at = 3 }', "facts are not valid"),
+        ('[[test]]\nname = "t"\nexpect = "allowed"\npolicies = { p = "allowed" }', "no policy is called 'p'"),
+        (
+            one_policy(rest='state = "on"')
+            + '[[test]]\nname = "t"\nexpect = "allowed"\npolicies = { p = "?" }',
+            "no outcome '?'",
+        ),
+        ('[[test]]\nname = "t"\nexpect = "allowed"\n' * 2, "two entries of kind test"),
+    ],
+)
+def test_what_could_not_be_kept_is_refused(text: str, problem: str) -> None:
+    """F060, F061: refused with a reason, never ignored."""
+    assert any(problem in found for found in problems(text)), problems(text)
+
+
+def test_tests_stand_with_the_policies_they_are_about() -> None:
+    """D22: expected of all policies together, and of single ones."""
+    text = one_policy(when='sign_in_risk = ["medium", "high"]', rest='state = "on"')
+    text += '[[test]]\nname = "risky"\nfacts = { sign_in_risk = "high", registered = true }\n'
+    force = from_file(text + 'expect = "notice_required"\npolicies = { p = "mfa_required" }')
+    assert failed_tests(force) == []
+    wrong = from_file(text + 'expect = "allowed"\npolicies = { p = "blocked" }')
+    assert failed_tests(wrong) == [
+        "risky: expected allowed, got notice_required",
+        "risky: policy p should say blocked, but says mfa_required",
+    ]
+
+
+def test_break_glass_accounts_are_named_in_the_file() -> None:
+    """F064."""
+    assert from_file('[break_glass]\nusers = ["root"]').break_glass == {"root"}
+
+
+names = st.text(max_size=6)
+values = st.recursive(
+    st.booleans() | st.integers(-5, 5) | names | st.lists(names, max_size=3),
+    lambda inner: st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
+rows = st.lists(st.dictionaries(names, values, max_size=4), max_size=3)
+documents = st.dictionaries(names, rows.filter(bool) | st.dictionaries(names, values, max_size=3), max_size=4)
+
+
+@given(documents)
+def test_an_exported_document_is_read_back_as_it_was(document: dict[str, Any]) -> None:
+    """F063, C074: whatever names and values it has."""
+    assert tomllib.loads(to_toml(document)) == document
