@@ -41,7 +41,9 @@ class Event(StrEnum):
     RECOVERY_BEGAN = "recovery:began"
     RISK_EVALUATION_FAILED = "risk:evaluation_failed"
     POLICY_APPLIED = "policy:applied"
+    POLICY_ROLLED_BACK = "policy:rolled_back"
     POLICY_EMERGENCY = "policy:emergency"
+    BREAK_GLASS_USED = "break_glass:used"
     TOKEN_REUSED = "token:reused"  # noqa: S105
     CODE_REUSED = "code:reused"
     SESSIONS_REVOKED = "sessions:revoked"

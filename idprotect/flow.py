@@ -8,15 +8,13 @@ from flask import redirect, url_for
 from werkzeug.wrappers import Response
 
 from idprotect import consents, gate, pendings, sign_ins
+from idprotect.conditional_access import Step
 from idprotect.gate import Access, Endpoint, Verdict
 from idprotect.models import session
 from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import settings
 from idprotect.sign_ins import Current
-
-#: The client of our own pages; policies can name it.
-ACCOUNT = "idprotect-account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,13 @@ def ask(
 
 def interrupt(stop: Stop, pending: Pending) -> Response:
     """Send the browser to the page that is due; the receipt of the decision is committed."""
+    step = stop.verdict.decision.first if stop.verdict is not None else None
+    if step is Step.SIGN_IN:
+        pendings.ask_again(pending)
     session().commit()
-    if stop.verdict is None or stop.verdict.decision.first is None:
+    if step is None or step is Step.SIGN_IN:
         return to_sign_in(pending)
-    step = str(stop.verdict.decision.first)
-    return redirect(url_for("idprotect.interaction", pending_id=pending.id, step=step), 303)
+    return redirect(url_for("idprotect.interaction", pending_id=pending.id, step=str(step)), 303)
 
 
 def to_sign_in(pending: Pending) -> Response:

@@ -6,7 +6,7 @@ policies, and stores a receipt. Whatever goes wrong here means *not allowed*.
 
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from idprotect import audit, clock, policies, protection
 from idprotect.audit import Event
 from idprotect.conditional_access import AccessRequest, Decision, PolicySet, evaluate
 from idprotect.errors import EvaluationError
-from idprotect.models import Receipt, SignIn, User, add, session
+from idprotect.models import Authenticator, Receipt, SignIn, User, add, session
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
 from idprotect.sign_ins import Current
@@ -102,7 +102,8 @@ def ask(access: Access, endpoint: Endpoint) -> Verdict:
 def still_allows(access: Access) -> bool:
     """Whether a token that is out may still be used: judged anew, without a receipt."""
     policy_set, facts = _gather(access)
-    return evaluate(policy_set, facts).allowed
+    # What was given out is not taken back because time went by; it has an end of its own.
+    return evaluate(policy_set, replace(facts, authenticated_at=None)).allowed
 
 
 def recompute(receipt: Receipt) -> Decision:
@@ -142,11 +143,14 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         signed_in_at=sign_in.signed_in_at,
         user_risk=level,
         user_risk_at=risk_at,
-        locations=policy_set.locations_of(sign_in.ip_address),
+        locations=policy_set.locations_of(sign_in.ip_address, sign_in.country),
         country=sign_in.country,
         platform=sign_in.platform,
         known_device=sign_in.known_device,
         registered=access.current.registered,
+        strengths=_strengths(user, policy_set),
+        authenticated_at=sign_in.authenticated_at,
+        amr=frozenset(sign_in.amr),
         mfa_at=sign_in.mfa_at,
         recovered_at=user.recovered_at,
         noticed_at=sign_in.noticed_at,
@@ -158,6 +162,19 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         consented=access.consented,
     )
     return policy_set, facts
+
+
+def _strengths(user: User, policy_set: PolicySet) -> frozenset[str]:
+    """Return which of the strengths that policies ask for a second factor of the user reaches."""
+    if not policy_set.strengths:
+        return frozenset()
+    usable = (
+        Authenticator.user_id == user.id,
+        Authenticator.confirmed_at.is_not(None),
+        Authenticator.disabled_at.is_(None),
+    )
+    methods = set(session().scalars(select(Authenticator.method).where(*usable)))
+    return frozenset(str(strength) for strength in policy_set.strengths if strength.methods & methods)
 
 
 def _asks_about_stopped(user: User, sign_in: SignIn) -> bool:

@@ -1,6 +1,7 @@
 """Mail to users about what happened to their account. Sent after the commit, so nobody reads of what was not done."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import g
@@ -65,6 +66,19 @@ def sign_in_stopped(user: User, device: str, at: datetime) -> None:
     )
 
 
+def break_glass_used(user: User, ip_address: str | None, administrators: Sequence[User]) -> None:
+    """Tell administrators that somebody signed in with an account to which no policy applies."""
+    text = (
+        f"Somebody signed in as {user.username} from {ip_address or 'an unknown address'} just now. "
+        "No policy applies to this break-glass account. If it was none of you, act at once:\n\n"
+        f"flask idprotect user confirm-compromised {user.username}\n"
+    )
+    for administrator in administrators:
+        if administrator.email:
+            message = Message("mail", administrator.email, "A break-glass account was used", text, "alarm")
+            _later(administrator, message)
+
+
 def report_token(user: User) -> str:
     """Return the signed part of the "this was not me" link."""
     return _serializer().dumps(user.id)
@@ -101,9 +115,13 @@ def _queue(user: User, subject: str, text: str) -> None:
     link = f"{settings().issuer}/report/{report_token(user)}"
     greeting = f"Hello {user.display_name},\n\n{text}\n\n"
     body = f"{greeting}This was not you? Tell us at once:\n{link}\n\n{settings().brand_name}\n"
+    _later(user, Message("mail", user.email, subject, body, "security_notice"))
+
+
+def _later(user: User, message: Message) -> None:
     if "idprotect_mail" not in g:
         g.idprotect_mail = []
-    g.idprotect_mail.append((user.id, Message("mail", user.email, subject, body, "security_notice")))
+    g.idprotect_mail.append((user.id, message))
 
 
 def _serializer() -> URLSafeTimedSerializer:

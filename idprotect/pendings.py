@@ -58,6 +58,7 @@ _this = _table.c.id == bindparam("pending_id")
 _BY_ID = select(_table).where(_this)
 _BIND = update(_table).where(_this, _table.c.binding.is_(None)).values(binding=bindparam("to"))
 _CONSENT = update(_table).where(_this).values(consented_at=bindparam("now"))
+_ASK_AGAIN = update(_table).where(_this).values(sign_in_after=bindparam("now"))
 _CONSUME = update(_table).where(_this, _table.c.consumed_at.is_(None)).values(consumed_at=bindparam("now"))
 
 
@@ -106,6 +107,11 @@ def _bind(pending: Pending) -> Pending | None:
 def note_consent(pending: Pending) -> None:
     """Consent was given to this very request."""
     run(_CONSENT, pending_id=pending.id, now=clock.now())
+
+
+def ask_again(pending: Pending) -> None:
+    """Let no sign-in but a new one be good enough; its page then says so."""
+    run(_ASK_AGAIN, pending_id=pending.id, now=clock.now())
 
 
 def consume(pending: Pending) -> bool:

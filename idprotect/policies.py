@@ -1,15 +1,19 @@
 """The policies in force: stored in versions, applied from a file, kept parsed in memory by version."""
 
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from idprotect import audit
+from idprotect import audit, people
 from idprotect.audit import Event
-from idprotect.conditional_access import PolicySet, parse_policies
-from idprotect.errors import PolicyError
-from idprotect.models import PolicyVersion, run, session, table_of
+from idprotect.conditional_access import PolicySet, PolicyState, failed_tests, parse_policies
+from idprotect.errors import NotFound, PolicyError
+from idprotect.insights import guards
+from idprotect.models import Client, PolicyVersion, run, session, table_of
 from idprotect.runtime import runtime
 
 _NEWEST = select(func.max(table_of(PolicyVersion).c.version))
@@ -37,28 +41,123 @@ def load(version: int) -> PolicySet:
     return cached
 
 
-def apply(document: dict[str, Any], by: str) -> PolicySet:
+def stored(version: int | None = None) -> PolicyVersion:
+    """Return a version as it was applied; the one in force when none is named.
+
+    :raises NotFound: when there is no such version.
+    """
+    found = session().get(PolicyVersion, newest_version() if version is None else version)
+    if found is None:
+        raise NotFound(
+            "no policies were applied yet" if version is None else f"there is no version {version}"
+        )
+    return found
+
+
+def versions() -> Sequence[PolicyVersion]:
+    """Return all versions, newest first."""
+    return session().scalars(select(PolicyVersion).order_by(PolicyVersion.version.desc())).all()
+
+
+def document() -> dict[str, Any]:
+    """Return the document in force, to make another of."""
+    newest = session().get(PolicyVersion, newest_version())
+    return copy.deepcopy(newest.document) if newest is not None else {}
+
+
+def check(draft: dict[str, Any], confirmation: str = "") -> PolicySet:
+    """Return the policies of a document that could be put into force, with warnings.
+
+    :param confirmation: what was typed to confirm that everybody may be stopped, see :mod:`idprotect.insights.guards`.
+    :raises PolicyError: with every problem: of the document, of its tests, and of what would come of it.
+    """
+    checked = parse_policies(draft)
+    before = current()
+    refused = [f"test {failure}" for failure in failed_tests(checked)]
+    refused += guards.problems(before, checked, people.administrators, confirmation)
+    if refused:
+        raise PolicyError(refused)
+    return replace(checked, warnings=(*checked.warnings, *_unknown_names(checked)))
+
+
+def apply(draft: dict[str, Any], by: str, note: str = "", *, confirmation: str = "") -> PolicySet:
     """Put a policy document into force.
 
-    :raises PolicyError: with every problem; the policies in force stay.
+    :raises PolicyError: see :func:`check`; the policies in force stay.
     """
-    parse_policies(document)
-    stored = session().get(PolicyVersion, newest_version())
+    checked = check(draft, confirmation)
+    if lost := guards.lost_trust(current(), checked):
+        raise PolicyError(
+            [f"location {name!r} is trusted; take 'trusted' from it before deleting it" for name in lost]
+        )
+    applied = _store(draft, emergency=current().emergency, by=by, note=note, event=Event.POLICY_APPLIED)
+    return replace(applied, warnings=checked.warnings)
+
+
+def set_state(name: str, state: PolicyState, by: str, note: str = "", *, confirmation: str = "") -> PolicySet:
+    """Turn one policy on or off, or put it on trial, as a new version.
+
+    :raises NotFound: when no policy is called so.
+    """
+    draft = with_state(document(), name, state)
+    return apply(draft, by, note or f"{name}: {state}", confirmation=confirmation)
+
+
+def with_state(draft: dict[str, Any], name: str, state: PolicyState) -> dict[str, Any]:
+    """Return a document in which one policy has another state."""
+    rows = [row for row in draft.get("policy", []) if row.get("name") == name]
+    if not rows:
+        raise NotFound(f"no policy is called {name!r}")
+    rows[0]["state"] = str(state)
+    return draft
+
+
+def roll_back(by: str, to: int | None = None, note: str = "", *, confirmation: str = "") -> PolicySet:
+    """Put an old version into force again, as a new version.
+
+    :param to: the version; the last one that said something else when it is None.
+    """
+    target = stored(to) if to is not None else _last_other()
+    check(target.document, confirmation)
+    note = f"as version {target.version}" + (f": {note}" if note else "")
     return _store(
-        document, emergency=stored.emergency if stored else False, by=by, event=Event.POLICY_APPLIED
+        target.document, emergency=current().emergency, by=by, note=note, event=Event.POLICY_ROLLED_BACK
     )
 
 
-def set_emergency(on: bool, by: str) -> PolicySet:
+def set_emergency(on: bool, by: str, reason: str) -> PolicySet:
     """Let every policy count as report-only, or end that; audited."""
-    stored = session().get(PolicyVersion, newest_version())
-    document = stored.document if stored else {}
-    return _store(document, emergency=on, by=by, event=Event.POLICY_EMERGENCY)
+    if not on:
+        check(document(), guards.CONFIRMATION)
+    return _store(document(), emergency=on, by=by, note=reason, event=Event.POLICY_EMERGENCY)
 
 
-def _store(document: dict[str, Any], *, emergency: bool, by: str, event: Event) -> PolicySet:
+def _last_other() -> PolicyVersion:
+    newest = stored()
+    for version in versions():
+        if version.document != newest.document:
+            return version
+    raise NotFound("there is no earlier version to go back to")
+
+
+def _unknown_names(checked: PolicySet) -> list[str]:
+    """Warn of users and clients that do not exist: mostly a typing mistake, by which a policy never applies."""
+    warnings = []
+    for policy in checked.policies:
+        for name in sorted(policy.clients.include | policy.clients.exclude):
+            if name != people.ACCOUNT and session().get(Client, name) is None:
+                warnings.append(f"policy {policy.name!r}: no client is called {name!r}")
+        for name in sorted(policy.who.include | policy.who.exclude):
+            if name.startswith("user:") and runtime().directory.find(name.removeprefix("user:")) is None:
+                warnings.append(f"policy {policy.name!r}: no user is called {name.removeprefix('user:')!r}")
+    return warnings
+
+
+def _store(draft: dict[str, Any], *, emergency: bool, by: str, note: str, event: Event) -> PolicySet:
     version = newest_version() + 1
-    session().add(PolicyVersion(version=version, document=document, emergency=emergency, applied_by=by))
+    session().add(
+        PolicyVersion(version=version, document=draft, emergency=emergency, applied_by=by, note=note)
+    )
     try:
         session().flush()
     except IntegrityError:
@@ -66,8 +165,8 @@ def _store(document: dict[str, Any], *, emergency: bool, by: str, event: Event) 
         raise PolicyError(
             ["somebody else applied policies at the same moment; look at them and try again"]
         ) from None
-    audit.record(event, actor=by, version=version, emergency=emergency)
-    return parse_policies(document, version, emergency=emergency)
+    audit.record(event, actor=by, version=version, emergency=emergency, note=note)
+    return parse_policies(draft, version, emergency=emergency)
 
 
 def _read(version: int) -> PolicySet:

@@ -257,8 +257,22 @@ def complete(current: Current) -> None:
     if sign_in.completed_at is not None:
         return
     protection.completed(user, sign_in)
+    if user.username in policies.load(current.policy_version).break_glass:
+        _alarm(user, sign_in)
     if not sign_in.aggregated_level:
         _remember_device(user, sign_in)
+
+
+def _alarm(user: User, sign_in: SignIn) -> None:
+    """Tell every administrator that the account to which no policy applies was used."""
+    audit.record(
+        Event.BREAK_GLASS_USED,
+        actor=user.username,
+        user_id=user.id,
+        sign_in_id=sign_in.id,
+        ip=sign_in.ip_address,
+    )
+    notifications.break_glass_used(user, sign_in.ip_address, users.administrators())
 
 
 def end(current: Current, reason: str) -> None:

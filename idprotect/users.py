@@ -1,10 +1,11 @@
 """Our own users: creation, passwords, and the directory of the stand-alone server."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import String, bindparam, cast, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.exc import IntegrityError
 
@@ -259,10 +260,10 @@ def import_leaked_pair(username: str, password: str, source: str) -> bool:
     return True
 
 
-def administrators() -> int:
-    """Return how many enabled administrators there are."""
-    users = session().scalars(select(User).where(User.enabled)).all()
-    return sum(ADMINISTRATOR in user.roles for user in users)
+def administrators() -> Sequence[User]:
+    """Return the enabled users who administer this server."""
+    named = select(User).where(User.enabled, cast(User.roles, String).contains(f'"{ADMINISTRATOR}"'))
+    return [user for user in session().scalars(named) if ADMINISTRATOR in user.roles]
 
 
 def password_key(username: str) -> str:

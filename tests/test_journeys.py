@@ -808,10 +808,10 @@ def test_the_emergency_switch_puts_every_policy_into_report_only(world: World) -
     world.list_address()
     browser = world.browser(TOR_ADDRESS).start().sign_in()
     assert browser.step == "block"
-    assert world.cli("policy", "emergency", "on").exit_code == 0
+    assert world.cli("policy", "emergency", "on", "--reason", "a test").exit_code == 0
     browser.get(f"/authorize/{browser.pending_id}")
     assert browser.is_signed_in
-    world.cli("policy", "emergency", "off")
+    world.cli("policy", "emergency", "off", "--reason", "a test")
     browser.start()
     assert browser.step == "block"
 

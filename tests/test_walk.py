@@ -408,7 +408,7 @@ class Walk(RuleBasedStateMachine):
                 )
                 self.secrets[client.id] = secret or ""
             session().commit()
-            policies.set_emergency(False, "test")
+            policies.set_emergency(False, "test", "")
             session().commit()
         self._apply(document)
         self.stored = self._snapshot()
@@ -728,7 +728,7 @@ class Walk(RuleBasedStateMachine):
         if act == "policies":
             self._apply(document)
         elif act in ("emergency", "calm"):
-            self._administrate(lambda: policies.set_emergency(act == "emergency", "admin"))
+            self._administrate(lambda: policies.set_emergency(act == "emergency", "admin", ""))
         elif act == "secret":
             self.secrets[client_id] = self._administrate(
                 lambda: clients.rotate_secret(session().get_one(Client, client_id), "admin")

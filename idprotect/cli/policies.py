@@ -1,7 +1,6 @@
-"""Commands about policies: apply, show, test, emergency."""
+"""Commands about policies: put into force, look at, compare, go back, test, switch to report-only."""
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,43 @@ from flask.cli import AppGroup
 
 from idprotect import policies
 from idprotect.cli.base import Result, command, idprotect, operator
-from idprotect.conditional_access import AccessRequest, evaluate, parse_policies
-from idprotect.errors import IDProtectError, NotFound
-from idprotect.models import PolicyVersion, session
+from idprotect.conditional_access import PolicySet, PolicyState, failed_tests, parse_policies, parse_tests
+from idprotect.conditional_access.toml import to_toml
+from idprotect.errors import IDProtectError
+from idprotect.insights import differences
+from idprotect.models import PolicyVersion
 
 policy_group = AppGroup("policy", help="Conditional access policies.")
 idprotect.add_command(policy_group)
 
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+note_option = click.option("--note", default="", help="What the version is about.")
+confirm_option = click.option(
+    "--confirm", default="", help='Type "block everyone" when a policy is meant to stop everybody everywhere.'
+)
+
 
 @command(policy_group, "apply")
-@click.argument("file", type=click.Path(path_type=Path))
-def apply_policies(file: Path) -> Result:
-    """Put the policies of a TOML file into force, as a new version."""
-    applied = policies.apply(read_toml(file), operator())
+@file_argument
+@note_option
+@confirm_option
+def apply_policies(file: Path, note: str, confirm: str) -> Result:
+    """Put the policies of a TOML file into force, as a new version; its tests have to pass."""
+    return _applied(policies.apply(read_toml(file), operator(), note, confirmation=confirm))
+
+
+@command(policy_group, "check")
+@file_argument
+@confirm_option
+def check_policies(file: Path, confirm: str) -> Result:
+    """Say what would speak against a file, and what would change, without putting it into force."""
+    draft = read_toml(file)
+    checked = policies.check(draft, confirm)
+    changes = differences.by_name(policies.document(), draft)
     return {
-        "version": applied.version,
-        "policies": {policy.name: str(policy.state) for policy in applied.policies},
-        "warnings": list(applied.warnings),
+        "changes": [change.to_dict() for change in changes],
+        "tests": len(checked.tests),
+        "warnings": list(checked.warnings),
     }
 
 
@@ -34,46 +53,88 @@ def apply_policies(file: Path) -> Result:
 @click.option("--version", type=int, help="An older version instead of the one in force.")
 def show_policies(version: int | None) -> Result:
     """Show the policies in force."""
-    stored = session().get(PolicyVersion, version or policies.newest_version())
-    if stored is None:
-        raise NotFound(
-            "no policies were applied yet" if version is None else f"there is no version {version}"
-        )
-    return {
-        "version": stored.version,
-        "applied_at": stored.applied_at.isoformat(),
-        "applied_by": stored.applied_by,
-        "emergency": stored.emergency,
-        **stored.document,
-    }
+    stored = policies.stored(version)
+    return _version(stored) | stored.document
+
+
+@command(policy_group, "versions")
+def list_versions() -> Result:
+    """List all versions, newest first: who, when, why, and what changed."""
+    newest_first = policies.versions()
+    documents = [version.document for version in newest_first][1:] + [{}]
+    return [
+        _version(version) | {"changes": _changes(former, version.document)}
+        for version, former in zip(newest_first, documents, strict=True)
+    ]
+
+
+@command(policy_group, "diff")
+@click.argument("old", type=int)
+@click.argument("new", type=int, required=False)
+def show_difference(old: int, new: int | None) -> Result:
+    """Compare two versions, or one with that in force: by policy, and line by line."""
+    before, after = policies.stored(old), policies.stored(new)
+    lines = differences.unified(
+        before.document, after.document, f"version {before.version}", f"version {after.version}"
+    )
+    changes = differences.by_name(before.document, after.document)
+    return {"changes": [change.to_dict() for change in changes], "unified": lines.splitlines()}
+
+
+@command(policy_group, "rollback")
+@click.option("--to", type=int, help="A version; otherwise the last one that said something else.")
+@note_option
+@confirm_option
+def roll_back(to: int | None, note: str, confirm: str) -> Result:
+    """Put an old version into force again, as a new version."""
+    return _applied(policies.roll_back(operator(), to, note, confirmation=confirm))
+
+
+@policy_group.command("export")
+@click.option("--version", type=int, help="An older version instead of the one in force.")
+def export_policies(version: int | None) -> None:
+    """Write the policies as a file for `policy apply`, on standard output."""
+    try:
+        click.echo(to_toml(policies.stored(version).document), nl=False)
+    except IDProtectError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@command(policy_group, "set-state")
+@click.argument("name")
+@click.argument("state", type=click.Choice([str(state) for state in PolicyState]))
+@note_option
+@confirm_option
+def set_state(name: str, state: str, note: str, confirm: str) -> Result:
+    """Turn one policy on or off, or put it on trial."""
+    return _applied(policies.set_state(name, PolicyState(state), operator(), note, confirmation=confirm))
 
 
 @command(policy_group, "test")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--policies", "policy_file", type=click.Path(path_type=Path), help="A draft instead of those in force."
 )
-def run_policy_tests(file: Path, policy_file: Path | None) -> Result:
-    """Compare the outcome of example sign-ins with what is expected of them."""
-    policy_set = parse_policies(read_toml(policy_file)) if policy_file else policies.current()
-    failures = []
-    examples = read_toml(file).get("test", [])
-    for example in examples:
-        decision = evaluate(policy_set, example_facts(example.get("facts", {})))
-        if decision.outcome != example.get("expect"):
-            failures.append(
-                f"{example.get('name')}: expected {example.get('expect')}, got {decision.outcome}"
-            )
-    if failures:
-        raise IDProtectError(f"{len(failures)} of {len(examples)} failed\n" + "\n".join(failures))
-    return {"passed": len(examples)}
+def run_policy_tests(file: Path | None, policy_file: Path | None) -> Result:
+    """Compare example sign-ins with what is expected of them.
+
+    Those of FILE; without one, those that are stored with the policies. A FILE that has policies is tested by itself.
+    """
+    given = read_toml(file) if file is not None else {}
+    draft = read_toml(policy_file) if policy_file is not None else given if "policy" in given else None
+    policy_set = parse_policies(draft) if draft is not None else policies.current()
+    tests = parse_tests(given) if file is not None else policy_set.tests
+    if failures := failed_tests(policy_set, tests):
+        raise IDProtectError(f"{len(failures)} of {len(tests)} failed\n" + "\n".join(failures))
+    return {"passed": len(tests)}
 
 
 @command(policy_group, "emergency")
 @click.argument("switch", type=click.Choice(["on", "off"]))
-def emergency(switch: str) -> Result:
+@click.option("--reason", required=True, help="For the audit log.")
+def emergency(switch: str, reason: str) -> Result:
     """Let every policy count as report-only, or end that."""
-    applied = policies.set_emergency(switch == "on", operator())
+    applied = policies.set_emergency(switch == "on", operator(), reason)
     return {"version": applied.version, "emergency": applied.emergency}
 
 
@@ -85,18 +146,25 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise IDProtectError(f"{path}: {error}") from None
 
 
-def example_facts(given: Mapping[str, Any]) -> AccessRequest:
-    """Return the facts of an example, with harmless values for what it leaves out."""
-    at = "2026-01-01T12:00:00+00:00"
-    harmless = {
-        "at": at,
-        "signed_in_at": at,
-        "user_id": "example",
-        "username": "example",
-        "client_id": "example",
+def _applied(applied: PolicySet) -> dict[str, Any]:
+    return {
+        "version": applied.version,
+        "policies": {policy.name: str(policy.state) for policy in applied.policies},
+        "emergency": applied.emergency,
+        "warnings": list(applied.warnings),
     }
-    risk_at = {"user_risk_at": at} if "user_risk" in given else {}
-    try:
-        return AccessRequest.from_dict({**harmless, **risk_at, **given})
-    except (TypeError, ValueError) as error:
-        raise IDProtectError(f"an example's facts are not valid: {error}") from None
+
+
+def _version(stored: PolicyVersion) -> dict[str, Any]:
+    return {
+        "version": stored.version,
+        "applied_at": stored.applied_at.isoformat(),
+        "applied_by": stored.applied_by,
+        "note": stored.note,
+        "emergency": stored.emergency,
+    }
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    found = differences.by_name(before, after)
+    return [f"{change.kind} {change.name} {change.change}" for change in found]

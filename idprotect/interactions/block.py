@@ -10,6 +10,7 @@ from idprotect.sign_ins import stopped
 _REASONS = {
     Reason.MFA_UNAVAILABLE: "mfa_unavailable",
     Reason.REGISTRATION_REFUSED: "mfa_unavailable",
+    Reason.STRENGTH_UNAVAILABLE: "strength_unavailable",
     Reason.ACCOUNT_DISABLED: "disabled",
 }
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
@@ -15,6 +15,7 @@ class PolicyVersion(Base):
 
     :ivar document: the parsed policy file.
     :ivar emergency: every policy counts as report-only.
+    :ivar note: what whoever applied it has to say about it.
     """
 
     __tablename__ = "idprotect_policy_version"
@@ -24,6 +25,7 @@ class PolicyVersion(Base):
     emergency: Mapped[bool] = mapped_column(default=False)
     applied_at: Mapped[datetime] = mapped_column(default=clock.now)
     applied_by: Mapped[str] = mapped_column(String(256))
+    note: Mapped[str] = mapped_column(Text, default="")
 
 
 class Receipt(Base):

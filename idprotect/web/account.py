@@ -17,6 +17,7 @@ from idprotect import (
     gate,
     methods,
     notifications,
+    people,
     protection,
     sessions,
     sign_ins,
@@ -53,7 +54,7 @@ def own_page(view: View) -> View:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Response:
-        interruption = flow.guard(Wanted(flow.ACCOUNT, settings().brand_name, return_to=_this_page()))
+        interruption = flow.guard(Wanted(people.ACCOUNT, settings().brand_name, return_to=_this_page()))
         return interruption or view(*args, current=cast(Current, sign_ins.current()), **kwargs)
 
     return guarded
@@ -292,7 +293,7 @@ def _factor_change_refused(current: Current) -> Response | None:
         return None
     return flow.guard(
         Wanted(
-            flow.ACCOUNT,
+            people.ACCOUNT,
             settings().brand_name,
             frozenset({gate.STEP_UP}),
             return_to=_this_page(),

@@ -176,9 +176,12 @@ def _without_pages(stop: Stop) -> OAuth2Error:
     step = stop.verdict.decision.first if stop.verdict is not None else None
     if step is None:
         return LoginRequiredError()
-    return {Step.BLOCK: AccessDeniedError, Step.CONSENT: ConsentRequiredError}.get(
-        step, InteractionRequiredError
-    )()
+    errors = {
+        Step.BLOCK: AccessDeniedError,
+        Step.SIGN_IN: LoginRequiredError,
+        Step.CONSENT: ConsentRequiredError,
+    }
+    return errors.get(step, InteractionRequiredError)()
 
 
 def _back_to_page(pending: Pending) -> Response:

@@ -32,7 +32,7 @@ def interaction(pending_id: str, step: str) -> Response:
     )
     session().commit()
     current, verdict = stop.current, stop.verdict
-    if current is None or verdict is None or verdict.decision.first != step:
+    if current is None or verdict is None or verdict.decision.first != step or step == Step.SIGN_IN:
         return redirect(resume_url, 303)
     access = Access(current, wanted.client_id, wanted.scopes)
     visit = Visit(access, verdict, pending, browser.visitor(), Step(step))

@@ -5,10 +5,11 @@ from werkzeug.wrappers import Response
 
 from idprotect import browser, pendings, sign_ins
 from idprotect.errors import InteractionError, TooManyAttempts
-from idprotect.flow import ACCOUNT, no_longer_valid, to_sign_in
+from idprotect.flow import no_longer_valid, to_sign_in
 from idprotect.forms import PageForm, SignInForm
 from idprotect.pages import allow_form_to, render
 from idprotect.pendings import Pending, Wanted
+from idprotect.people import ACCOUNT
 from idprotect.runtime import settings
 
 

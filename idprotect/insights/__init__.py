@@ -1,0 +1,1 @@
+"""What policies would do, before they do it: explained, imagined, replayed, compared. Pure; the live evaluator."""

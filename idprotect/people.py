@@ -1,0 +1,82 @@
+"""Users as they stand now, as the facts of an ordinary sign-in: what-if, previews and guards are asked about them.
+
+Ordinary means: without sign-in risk, with the password alone, from where the user last got in.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import exists, select
+
+from idprotect import clock, protection, users
+from idprotect.conditional_access import AccessRequest, PolicySet
+from idprotect.models import Authenticator, SignIn, User, session
+from idprotect.risk import RiskLevel
+
+#: The client of our own pages; policies can name it.
+ACCOUNT = "idprotect-account"
+
+_LATEST = (
+    select(SignIn.id)
+    .where(SignIn.user_id == User.id, SignIn.completed_at.is_not(None))
+    .order_by(SignIn.signed_in_at.desc())
+    .limit(1)
+    .correlate(User)
+    .scalar_subquery()
+)
+_REGISTERED = exists().where(Authenticator.user_id == User.id, Authenticator.confirmed_at.is_not(None))
+_PEOPLE = select(User, _REGISTERED, SignIn).outerjoin(SignIn, SignIn.id == _LATEST).order_by(User.username)
+BATCH = 500
+
+
+def everybody(policies: PolicySet, client_id: str = ACCOUNT) -> Iterator[AccessRequest]:
+    """Yield the enabled users, a batch at a time."""
+    yield from _asking(_PEOPLE.where(User.enabled), policies, client_id)
+
+
+def administrators(policies: PolicySet, client_id: str = ACCOUNT) -> list[AccessRequest]:
+    """Return whoever could mend a mistake in the policies."""
+    ids = [user.id for user in users.administrators()]
+    return list(_asking(_PEOPLE.where(User.id.in_(ids)), policies, client_id))
+
+
+def one(user: User, policies: PolicySet, client_id: str = ACCOUNT) -> AccessRequest:
+    """Return the facts of one user."""
+    return next(_asking(_PEOPLE.where(User.id == user.id), policies, client_id))
+
+
+def _asking(statement: Any, policies: PolicySet, client_id: str) -> Iterator[AccessRequest]:
+    rows = session().execute(statement.execution_options(yield_per=BATCH))
+    for user, registered, latest in rows:
+        yield _facts(
+            user, bool(registered), latest or SignIn(amr=[], known_device=False), policies, client_id
+        )
+
+
+def _facts(
+    user: User, registered: bool, latest: SignIn, policies: PolicySet, client_id: str
+) -> AccessRequest:
+    now = clock.now()
+    level, risk_at = protection.open_risk(user.id) if user.risk_level else (RiskLevel.NONE, None)
+    return AccessRequest(
+        at=now,
+        user_id=user.id,
+        username=user.username,
+        client_id=client_id,
+        groups=frozenset(user.groups),
+        roles=frozenset(user.roles),
+        enabled=user.enabled,
+        signed_in_at=now,
+        authenticated_at=now,
+        user_risk=level,
+        user_risk_at=risk_at,
+        locations=policies.locations_of(latest.ip_address, latest.country),
+        country=latest.country,
+        platform=latest.platform,
+        known_device=latest.known_device,
+        registered=registered,
+        recovered_at=user.recovered_at,
+        registration_prompted_at=user.registration_prompted_at,
+        temporary_password=user.must_change_password,
+        amr=frozenset({"pwd"}),
+    )
