@@ -283,7 +283,7 @@ def delete(user: User, by: str, reason: str) -> None:
 
     :raises InteractionError: for the last administrator, and for somebody whom a host application still knows.
     """
-    if ADMINISTRATOR in user.roles and user.enabled and administrators() == 1:
+    if ADMINISTRATOR in user.roles and user.enabled and len(administrators()) == 1:
         raise InteractionError("This is the last administrator. Make another one first.")
     if runtime().directory.is_kept_elsewhere(user):
         raise InteractionError("The host application keeps this user; delete it there first.")
