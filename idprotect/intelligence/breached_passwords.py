@@ -13,44 +13,29 @@ import stat
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 from idprotect import clock
 from idprotect.intelligence.health import Health, State
+from idprotect.intelligence.sorted_hashes import Broken, Empty, SortedHashes, dated, times, version_of
 
 KIND = "breached passwords"
 ALL_RANGES = 16**5
 LARGEST_RANGE = 4 * 1024 * 1024
-LONGEST_LINE = 80
-BLOCK = 4096
-SAMPLES = 64
 
-_LINE = re.compile(rb"([0-9A-F]{40})(?::(\d{1,12}))?")
 _SUFFIX_LINE = re.compile(rb"([0-9A-F]{35})(?::(\d{1,12}))?")
 _RANGE_NAME = re.compile(r"[0-9A-Fa-f]{5}(\.txt)?")
-
-
-NOT_HASHES = "the lines are not SHA-1 hashes with counts"
-NOT_SORTED = "the lines are not sorted by hash"
-
-
-class _Broken(Exception):
-    """The data are not what they should be."""
-
-
-class _Empty(_Broken):
-    """There are no data."""
 
 
 class BreachedPasswords:
     """Breached passwords at a path, looked up anew each time: the file may be replaced at any moment.
 
-    What `health()` counts as entries are the passwords of a sorted file, but the files of a folder.
+    When a sorted file is replaced by a broken one, or is gone, the last sound version goes on answering. What
+    `health()` counts as entries are the passwords of a sorted file, but the files of a folder.
 
     :param max_age: from this age on `health()` says stale. Counts are given all the same, because a password
         that was stolen stays stolen.
@@ -62,65 +47,87 @@ class BreachedPasswords:
         self.path = Path(path)
         self.name = name
         self._max_age = max_age
-        self._counted: tuple[tuple[int, int, int], int] | None = None
+        self._ranges: tuple[tuple[int, int, int], int] | None = None
+        self._sound: SortedHashes | None = None
 
     def count(self, password: str) -> int | None:
         """Return how often the password was seen in breaches; None where nobody can tell."""
         try:
             digest = _digest(password)
-            if _is_folder(self.path):
+            if self.path.is_dir():
                 return _count_in_folder(self.path, digest)
-            with self.path.open("rb") as file:
-                self._count_entries(file)  # a file that is not sorted would deny what it holds
-                return _count_in_sorted_file(file, digest)
-        except (OSError, _Broken, UnicodeEncodeError):
+            return self._sorted_file().count(digest)
+        except (OSError, Broken, UnicodeEncodeError):
             return None
 
     def health(self) -> Health:
         """Report on the data by samples; a sorted file of gigabytes is not read for it."""
         try:
-            modified_at = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
-            folder = _is_folder(self.path)
-            if folder:
-                entries = self._count_ranges()
-            else:
-                with self.path.open("rb") as file:
-                    entries = self._count_entries(file)
+            if _is_folder(self.path):
+                return self._folder_health()
+            file = self._newest()
+            return self._report(State.OK, file.entries, file.modified_at)
         except (FileNotFoundError, NotADirectoryError):
             return self._unusable(State.MISSING, "there is no such file or folder")
         except OSError as error:
             return self._unusable(State.BROKEN, f"the data cannot be read: {error.strerror}")
-        except _Broken as error:
-            return self._unusable(State.EMPTY if isinstance(error, _Empty) else State.BROKEN, str(error))
-        age = clock.now() - modified_at
-        state = State.STALE if self._max_age is not None and age > self._max_age else State.OK
+        except Broken as error:
+            return self._unusable(State.EMPTY if isinstance(error, Empty) else State.BROKEN, str(error))
+
+    def _folder_health(self) -> Health:
+        entries, modified_at = self._count_ranges(), dated(self.path.stat())
         problems: tuple[str, ...] = ()
-        if folder and entries < ALL_RANGES:
+        if entries < ALL_RANGES:
             problems = (f"only {entries} of {ALL_RANGES} ranges are here; the rest is not evaluated",)
+        return self._report(State.OK, entries, modified_at, problems)
+
+    def _unusable(self, state: State, problem: str) -> Health:
+        if (kept := self._kept()) is None:
+            return Health(self.name, self.path, state, problems=(problem,), kind=KIND)
+        in_use = f"the version of {kept.modified_at:%Y-%m-%d %H:%M} UTC stays in use"
+        return self._report(state, kept.entries, kept.modified_at, (problem, in_use))
+
+    def _report(
+        self, state: State, entries: int, modified_at: datetime, problems: tuple[str, ...] = ()
+    ) -> Health:
+        age = clock.now() - modified_at
+        if state is State.OK and self._max_age is not None and age > self._max_age:
+            state = State.STALE
         return Health(
             self.name, self.path, state, entries, None, modified_at, age.total_seconds(), problems, KIND
         )
 
-    def _unusable(self, state: State, problem: str) -> Health:
-        return Health(self.name, self.path, state, problems=(problem,), kind=KIND)
-
     def _count_ranges(self) -> int:
         """Count the range files; a whole set is a million, so they are counted again only after a change."""
-        version = _version(self.path.stat())
-        if self._counted is None or self._counted[0] != version:
+        version = version_of(self.path.stat())
+        if self._ranges is None or self._ranges[0] != version:
             with os.scandir(self.path) as files:
                 count = sum(_RANGE_NAME.fullmatch(file.name) is not None for file in files)
             if not count:
-                raise _Empty("the folder has no range files")
-            self._counted = (version, count)
-        return self._counted[1]
+                raise Empty("the folder has no range files")
+            self._ranges = (version, count)
+        return self._ranges[1]
 
-    def _count_entries(self, file: BinaryIO) -> int:
-        """Estimate the entries of a sorted file that is found to be sound; once for each version of it."""
-        version = _version(os.fstat(file.fileno()))
-        if self._counted is None or self._counted[0] != version:
-            self._counted = (version, _inspect_sorted_file(file))
-        return self._counted[1]
+    def _sorted_file(self) -> SortedHashes:
+        """Return the newest version of the file, or the last one that was sound."""
+        try:
+            return self._newest()
+        except (OSError, Broken):
+            if (kept := self._kept()) is None:
+                raise
+            return kept
+
+    def _newest(self) -> SortedHashes:
+        """Return the newest version; each sound one is inspected once."""
+        if _is_folder(self.path):
+            raise Broken("a folder stands where the file was")
+        if self._sound is None or self._sound.version != version_of(self.path.stat()):
+            self._sound = SortedHashes(self.path)
+        return self._sound
+
+    def _kept(self) -> SortedHashes | None:
+        """Return the last sound version; None when it was written over in place, and so is no more."""
+        return self._sound if self._sound is not None and self._sound.is_unchanged else None
 
 
 def build(words: Iterable[str], path: str | Path) -> int:
@@ -154,14 +161,10 @@ def _digest(password: str) -> bytes:
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().upper().encode()
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
 def _is_folder(path: Path) -> bool:
     mode = path.stat().st_mode
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):  # opening a pipe would wait for ever
-        raise _Broken("neither a file nor a folder")
+        raise Broken("neither a file nor a folder")
     return stat.S_ISDIR(mode)
 
 
@@ -173,14 +176,14 @@ def _count_in_folder(folder: Path, digest: bytes) -> int:
     """
     lines = _range_file(folder, digest[:5].decode()).upper().split()
     if not lines:
-        raise _Broken("empty range")
+        raise Broken("empty range")
     found = 0
     for line in lines:
         entry = _SUFFIX_LINE.fullmatch(line)
         if entry is None:
-            raise _Broken("not a range file")
+            raise Broken("not a range file")
         if entry[1] == digest[5:]:
-            found = _times(entry)
+            found = times(entry)
     return found
 
 
@@ -189,78 +192,6 @@ def _range_file(folder: Path, prefix: str) -> bytes:
         with suppress(FileNotFoundError), (folder / name).open("rb") as file:
             content = file.read(LARGEST_RANGE + 1)
             if len(content) > LARGEST_RANGE:
-                raise _Broken("the range is too large")
+                raise Broken("the range is too large")
             return content
     raise FileNotFoundError(prefix)
-
-
-def _count_in_sorted_file(file: BinaryIO, digest: bytes) -> int:
-    """Search by halves of the file's bytes, then line by line through the last block."""
-    low, high = 0, _end(file)  # the line, if there is one, starts in [low, high)
-    while high - low > BLOCK:  # many lines, so there is one between the middle and the end
-        start = _line_after(file, (low + high) // 2)
-        if _entry(file.readline(LONGEST_LINE))[1] <= digest:
-            low = start
-        else:
-            high = start
-    file.seek(low)
-    return next((_times(entry) for entry in _entries(file, high) if entry[1] == digest), 0)
-
-
-def _end(file: BinaryIO) -> int:
-    """Return the size without the empty lines that an editor may have left at the end."""
-    size = file.seek(0, os.SEEK_END)
-    tail_size = min(size, LONGEST_LINE)
-    file.seek(size - tail_size)
-    end = size - tail_size + len(file.read(tail_size).rstrip())
-    if not end:
-        raise _Empty("the file is empty")
-    return end
-
-
-def _line_after(file: BinaryIO, offset: int) -> int:
-    """Go to the first line that starts after the offset."""
-    file.seek(offset)
-    rest = file.readline(LONGEST_LINE)
-    if len(rest) == LONGEST_LINE:
-        raise _Broken(NOT_HASHES)
-    return offset + len(rest)
-
-
-def _entries(file: BinaryIO, end: int) -> Iterator[re.Match[bytes]]:
-    """Yield the entries from here up to the lines that start at `end`."""
-    previous = b""
-    while file.tell() < end:
-        entry = _entry(file.readline(LONGEST_LINE))
-        if entry[1] < previous:
-            raise _Broken(NOT_SORTED)
-        previous = entry[1]
-        yield entry
-
-
-def _entry(line: bytes) -> re.Match[bytes]:
-    entry = _LINE.fullmatch(line.strip().upper())
-    if entry is None:
-        raise _Broken(NOT_HASHES)
-    return entry
-
-
-def _times(entry: re.Match[bytes]) -> int:
-    """Return the count; an entry without one was seen at least once."""
-    return 1 if entry[2] is None else int(entry[2])
-
-
-def _inspect_sorted_file(file: BinaryIO) -> int:
-    """Count the entries, or estimate their number from samples, and see that they are in order."""
-    end = _end(file)
-    if end <= SAMPLES * BLOCK:
-        file.seek(0)
-        return sum(1 for _ in _entries(file, end))
-    samples = []
-    for place in range(SAMPLES):
-        _line_after(file, end * place // SAMPLES)
-        samples.append(_entry(file.readline(LONGEST_LINE)))
-    hashes = [entry[1] for entry in samples]
-    if hashes != sorted(hashes):
-        raise _Broken(NOT_SORTED)
-    return end * SAMPLES // sum(len(entry[0]) + 1 for entry in samples)

@@ -2,15 +2,15 @@ import hashlib
 import os
 import random
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idprotect.intelligence import breached_passwords
+from idprotect.intelligence import breached_passwords, sorted_hashes
 from idprotect.intelligence.breached_passwords import BreachedPasswords, build, common_passwords
 
 
@@ -143,46 +143,28 @@ def test_lower_case_hashes_are_understood(sorted_file):
 
 def test_gigabytes_are_searched_without_being_read(sorted_file, monkeypatch):
     path = sorted_file({str(n): 1 for n in range(100_000)})
-    read = []
+    read, pread = [], os.pread
 
-    class Counting:
-        def __init__(self, file):
-            self.file = file
+    def counting(*args):
+        content = pread(*args)
+        read.append(len(content))
+        return content
 
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *args):
-            self.file.close()
-
-        def readline(self, size):
-            line = self.file.readline(size)
-            read.append(len(line))
-            return line
-
-        def read(self, size):
-            content = self.file.read(size)
-            read.append(len(content))
-            return content
-
-    open_path = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, *args: Counting(open_path(self, *args)))
-    assert BreachedPasswords(path).count("77") == 1
+    monkeypatch.setattr(os, "pread", counting)
+    breached = BreachedPasswords(path)
+    assert breached.health().state == "ok"
     assert path.stat().st_size > 4_000_000
-    assert 0 < sum(read) < 20_000
+    assert 0 < sum(read) < 600_000, "the samples"
     read.clear()
-    assert BreachedPasswords(path).health().state == "ok"
-    assert 0 < sum(read) < 20_000
+    assert breached.count("77") == 1
+    assert 0 < sum(read) < 200_000, "the search"
 
 
 def test_sorted_file_is_inspected_once_for_each_version(sorted_file, monkeypatch):
     breached = BreachedPasswords(sorted_file({"password": 1}))
     assert breached.count("password") == 1
     with monkeypatch.context() as patch:
-        patch.setattr(breached_passwords, "_inspect_sorted_file", lambda file: pytest.fail("inspected again"))
+        patch.setattr(sorted_hashes, "_inspect", lambda file: pytest.fail("inspected again"))
         assert breached.count("password") == 1
         assert breached.health().entries == 1
     sorted_file({"password": 1, "monkey": 2})
@@ -243,6 +225,61 @@ def test_pipe_is_broken_and_blocks_nothing(tmp_path):
     breached = BreachedPasswords(tmp_path / "pipe")
     assert breached.count("password") is None
     assert breached.health().state == "broken"
+
+
+def replace(path, content, at=0):
+    new = path.with_name("new")
+    new.write_bytes(content)
+    os.utime(new, (at, at))
+    os.replace(new, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "state"), [(b"<html>limit reached</html>", "broken"), (b"", "empty"), (None, "missing")]
+)
+def test_broken_new_version_is_reported_and_the_old_one_goes_on(sorted_file, content, state):
+    """Issue 3: one broken download must not switch the detection off."""
+    path = sorted_file({str(n): n + 1 for n in range(5000)})
+    breached = BreachedPasswords(path)
+    assert breached.count("77") == 78
+    if content is None:
+        path.unlink()
+    else:
+        replace(path, content)
+    assert breached.count("77") == 78
+    assert breached.count("not in it") == 0
+    health = breached.health()
+    assert health.state == state
+    assert health.problems[-1].endswith("stays in use")
+    assert 4900 < health.entries < 5100
+    assert BreachedPasswords(path).count("77") is None
+
+
+def test_sound_new_version_is_used_at_once(sorted_file, tmp_path):
+    breached = BreachedPasswords(sorted_file({"password": 12}))
+    assert breached.count("password") == 12
+    build(["letmein"], tmp_path / "breached.txt")
+    assert (breached.count("password"), breached.count("letmein")) == (0, 1)
+    assert breached.health().state == "ok"
+
+
+def test_version_that_was_written_over_in_place_is_not_read_any_more(sorted_file):
+    """What stays of the old version then is not the old version."""
+    path = sorted_file({"password": 12})
+    breached = BreachedPasswords(path)
+    assert breached.count("password") == 12
+    path.write_bytes(b"half of a download")
+    assert breached.count("password") is None
+    assert breached.health().state == "broken"
+    assert len(breached.health().problems) == 1
+
+
+def test_many_threads_ask_at_once(sorted_file):
+    """Each reads at a place of its own."""
+    breached = BreachedPasswords(sorted_file({str(n): n + 1 for n in range(20_000)}))
+    with ThreadPoolExecutor(8) as pool:
+        counts = list(pool.map(breached.count, map(str, range(2000))))
+    assert counts == list(range(1, 2001))
 
 
 def test_old_data_are_reported_as_stale_and_still_answer(sorted_file):
