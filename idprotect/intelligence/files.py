@@ -64,7 +64,6 @@ class DataFile(ABC, Generic[T]):
         path: str | Path,
         name: str,
         kind: str = "",
-        *,
         max_age: timedelta | None = None,
         recheck_seconds: float = RECHECK_SECONDS,
     ) -> None:
@@ -77,6 +76,7 @@ class DataFile(ABC, Generic[T]):
         self._reading = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._loaded_at: datetime | None = None
+        self._stale = False
         self._in_use: tuple[Version[T] | None, Unusable | None] = (None, None)  # swapped as one
         self._refresh()
 
@@ -92,7 +92,12 @@ class DataFile(ABC, Generic[T]):
         """Return what is in use; None where nobody can tell: no file, or a stale one."""
         self._refresh()
         version, _ = self._in_use
-        return None if version is None or self._is_stale(version) else version.contents
+        if version is None:
+            return None
+        was_stale, self._stale = self._stale, self._is_stale(version)
+        if self._stale and not was_stale:
+            log.warning("%s: nothing is concluded any more from data of %s", self.name, version.dated)
+        return None if self._stale else version.contents
 
     def health(self) -> Health:
         """Report on the data in use and on the newest version of the file."""

@@ -18,7 +18,7 @@ from idprotect.intelligence.sources import ListSource, Meaning
 from idprotect.risk.network import Network
 
 #: Answers kept while the data do not change; some ten megabytes.
-REMEMBERED = 8192
+REMEMBERED = 16384
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,22 +93,12 @@ class Intelligence:
     ) -> None:
         self.breached = breached
         self.city = (
-            CityDatabase(
-                city, "city_database", "city", max_age=max_ages.city, recheck_seconds=recheck_seconds
-            )
-            if city
-            else None
+            CityDatabase(city, "city_database", "city", max_ages.city, recheck_seconds) if city else None
         )
-        self.asn = (
-            AsnDatabase(asn, "asn_database", "asn", max_age=max_ages.asn, recheck_seconds=recheck_seconds)
-            if asn
-            else None
-        )
+        self.asn = AsnDatabase(asn, "asn_database", "asn", max_ages.asn, recheck_seconds) if asn else None
         self.sources = tuple(lists)
         self.lists = {
-            source.name: AddressList(
-                source.path, source.name, source.kind, max_age=max_ages.lists, recheck_seconds=recheck_seconds
-            )
+            source.name: AddressList(source.path, source.name, source.kind, max_ages.lists, recheck_seconds)
             for source in self.sources
         }
         self._recheck_seconds = recheck_seconds

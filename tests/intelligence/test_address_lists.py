@@ -285,11 +285,15 @@ def test_stale_list_is_not_evaluated(write):
     assert make_list(path).contains("203.0.113.7") is True
 
 
-def test_list_that_is_no_longer_renewed_grows_stale(write, monkeypatch):
+def test_list_that_is_no_longer_renewed_grows_stale_and_is_logged_once(write, monkeypatch, caplog):
     addresses = make_list(write("203.0.113.7"), max_age=timedelta(days=7))
     assert addresses.contains("203.0.113.7") is True
+    assert caplog.messages == []
     monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(days=8))
     assert addresses.contains("203.0.113.7") is None
+    assert addresses.contains("203.0.113.7") is None
+    (message,) = caplog.messages
+    assert message.startswith("anonymous: nothing is concluded any more from data of ")
 
 
 def test_health_tells_source_and_age(write):
