@@ -67,6 +67,11 @@ class Settings:
     free_password_tries: int = 5
     #: Failed passwords in 15 minutes from one address (an IPv6 /64) before it has to wait.
     password_failures_per_address: int = 50
+    #: Failed passwords in 15 minutes, of all accounts and addresses, before browsers that are not familiar wait.
+    password_failures_in_all: int = 2000
+    #: Wrong client secrets in 15 minutes before it has to wait: of one client from one address, of one address.
+    client_secret_failures: int = 10
+    client_secret_failures_per_address: int = 50
 
     password_min_length: int = 15
     argon2_time_cost: int = 2

@@ -27,7 +27,7 @@ from idprotect import (
 )
 from idprotect.audit import Event
 from idprotect.browser import Visitor
-from idprotect.errors import EvaluationError, InteractionError, TooManyAttempts
+from idprotect.errors import EvaluationError, InteractionError
 from idprotect.keys import sha256
 from idprotect.models import (
     AuditEvent,
@@ -50,7 +50,7 @@ from idprotect.runtime import breach_count, runtime, settings
 log = logging.getLogger("idprotect.sign_ins")
 
 WRONG = "The user name or password is not right."
-ADDRESS_WINDOW = timedelta(minutes=15)
+FAILURE_WINDOW = timedelta(minutes=15)
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -152,12 +152,8 @@ def count_try(user: User | None, username: str, visitor: Visitor) -> Try:
     familiar = is_familiar(user, visitor)
     name = user.username if user is not None else usernames.loose(username)
     counted = account_key(name, visitor, familiar)
-    address_key = _address_key(visitor)
-    if (
-        not familiar
-        and throttle.count(address_key, ADDRESS_WINDOW) >= settings().password_failures_per_address
-    ):
-        raise TooManyAttempts(throttle.seconds_left(address_key, ADDRESS_WINDOW))
+    if not familiar:
+        throttle.refuse_beyond(_failure_limits(visitor), FAILURE_WINDOW)
     # Counted and committed before anything is compared, so parallel tries cannot share a count.
     failures = throttle.reserve_failure(counted, settings().free_password_tries)
     return Try(failures, familiar, counted)
@@ -196,7 +192,6 @@ def begin(
 def record_failure(user: User | None, visitor: Visitor) -> None:
     """Store a sign-in with a wrong password. It feeds counters, never a user's detections. Commits."""
     now = clock.now()
-    throttle.hit(_address_key(visitor), ADDRESS_WINDOW)
     sign_in = SignIn(
         id=new_id(),
         user_id=user.id if user else None,
@@ -219,6 +214,9 @@ def record_failure(user: User | None, visitor: Visitor) -> None:
         sign_in_id=sign_in.id,
         ip=visitor.ip_address,
     )
+    session().flush()
+    for key in _failure_limits(visitor):  # last, so that the row that all share is held for the commit alone
+        throttle.hit(key, FAILURE_WINDOW)
     session().commit()
 
 
@@ -314,8 +312,13 @@ def account_key(username: str, visitor: Visitor, familiar: bool) -> str:
     return f"{key}:{(visitor.device_hash or '')[:32]}" if familiar else key
 
 
-def _address_key(visitor: Visitor) -> str:
-    return f"password-address:{throttle.network_of(visitor.ip_address)}"
+def _failure_limits(visitor: Visitor) -> dict[str, int]:
+    """Return which counters a wrong password of a browser that is not familiar moves, and how far they go."""
+    limits = settings()
+    return {
+        f"password-address:{throttle.network_of(visitor.ip_address)}": limits.password_failures_per_address,
+        "password-all": limits.password_failures_in_all,
+    }
 
 
 def _signals(visitor: Visitor, familiar: bool, failures: int, password: str | None) -> Signals:

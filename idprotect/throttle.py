@@ -4,7 +4,7 @@ A try is counted *before* it is compared, in a transaction of its own, so parall
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -25,7 +25,10 @@ MOST_FAILURES = 100
 
 _table = table_of(Throttle)
 _key = _table.c.key == bindparam("counter")
-_COUNT = select(_table.c.count.label("count_"), _table.c.started_at).where(_key)
+_STARTED_AT = select(_table.c.started_at).where(_key)
+_COUNTS = select(_table.c.key, _table.c.count.label("events"), _table.c.started_at).where(
+    _table.c.key.in_(bindparam("counters", expanding=True))
+)
 _BLOCKED_UNTIL = select(_table.c.blocked_until).where(_key)
 _FORGET = delete(_table).where(_key)
 
@@ -48,10 +51,20 @@ def hit(key: str, window: timedelta) -> int:
     return count
 
 
-def count(key: str, window: timedelta) -> int:
-    """Return how many events there were since the window opened."""
-    row = run(_COUNT, counter=key).first()
-    return row.count_ if row is not None and row.started_at > clock.now() - window else 0
+def counts(keys: Collection[str], window: timedelta) -> dict[str, int]:
+    """Return how many events there were since the windows opened, of the counters that have any."""
+    opened_after = clock.now() - window
+    rows = run(_COUNTS, counters=list(keys))
+    return {row.key: row.events for row in rows if row.started_at > opened_after}
+
+
+def refuse_beyond(limits: Mapping[str, int], window: timedelta) -> int:
+    """Raise TooManyAttempts when a counter has reached its limit, without counting; else return the highest count."""
+    counted = counts(limits, window)
+    for key, count in counted.items():
+        if count >= limits[key]:
+            raise TooManyAttempts(seconds_left(key, window))
+    return max(counted.values(), default=0)
 
 
 def check(key: str, limit: int, window: timedelta) -> None:
@@ -99,8 +112,10 @@ def forget_all(prefix: str) -> None:
 
 def seconds_left(key: str, window: timedelta) -> int:
     """Return in how many seconds the window of a counter ends."""
-    row = run(_COUNT, counter=key).first()
-    return max(1, int((row.started_at + window - clock.now()).total_seconds())) if row is not None else 1
+    started_at: datetime | None = run(_STARTED_AT, counter=key).scalar()
+    if started_at is None:
+        return 1
+    return max(1, int((started_at + window - clock.now()).total_seconds()))
 
 
 # Statements are built once by dialect: building one costs more than running it.

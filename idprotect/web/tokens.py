@@ -7,7 +7,7 @@ from typing import Any, cast
 from authlib.oauth2 import OAuth2Error
 from flask import Response, json, jsonify, request
 
-from idprotect.errors import EvaluationError
+from idprotect.errors import EvaluationError, TooManyAttempts
 from idprotect.models import session
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import server as oidc_server
@@ -69,6 +69,9 @@ def _answer(respond: Callable[[Any], Response]) -> Response:
         response = respond(protocol.read(request, body=True))
     except OAuth2Error as error:
         response = _server().handle_error_response(request, error)
+    except TooManyAttempts as error:  # after wrong client secrets
+        response = _error(429, "invalid_client")
+        response.headers["Retry-After"] = str(error.retry_after)
     except EvaluationError:
         response = _error(503, "temporarily_unavailable")
         response.headers["Retry-After"] = "5"

@@ -40,10 +40,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[Ser
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", moved.now)
         patch.setattr(time, "time", lambda: real_time() + moved.offset.total_seconds())
-        app = build_app(ISSUER, folder, keys)
+        # All tests come from one address, and many present wrong secrets.
+        patient = {"IDPROTECT_CLIENT_SECRET_FAILURES_PER_ADDRESS": 10**6}
+        app = build_app(ISSUER, folder, keys, **patient)
         with app.app_context():
             migrations.upgrade()
-        running = Server(app, ISSUER, moved, folder, front=build_app(ISSUER, folder, None))
+        running = Server(app, ISSUER, moved, folder, front=build_app(ISSUER, folder, None, **patient))
         running.apply(USER_RISK_POLICY, POLICIES)
         yield running
         for one in (running.app, running.front):

@@ -1,5 +1,6 @@
 """Section 5, throttle: guessing gets slow for the guesser, and for nobody else."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from sqlalchemy import update
 from idprotect import retention, throttle, users
 from idprotect.errors import TooManyAttempts
 from idprotect.models import Throttle, session
-from tests.security.place import SESSION, Place, Visitor
+from tests.security.place import CLIENT_SECRET, SESSION, Place, Visitor
 from tests.support.world import OTHER_ADDRESS, PASSWORD
 
 ATTACKER = "192.0.2.66"
@@ -270,4 +271,88 @@ def test_a_counter_of_a_window_says_how_long_it_is_full(place: Place) -> None:
         assert 355 <= refused.value.retry_after <= 361
         place.clock.move(minutes=6, seconds=1)
         throttle.check("test", 2, timedelta(minutes=10))
-        assert throttle.count("test", timedelta(minutes=10)) == 1
+        assert throttle.counts(["test"], timedelta(minutes=10)) == {"test": 1}
+
+
+def test_a_limit_over_all_accounts_and_addresses_slows_strangers_only(
+    make_a_place: Callable[..., Place],
+) -> None:
+    """Section 5, global limit: a spray from many places, each below its own limits; familiar browsers go on."""
+    place = make_a_place(IDPROTECT_PASSWORD_FAILURES_IN_ALL=6)
+    place.make_user()
+    owner = place.signed_in()
+    del owner.cookies[SESSION]
+    spray = [attacker(place, f"198.51.100.{number}").fail(f"name{number}").status for number in range(7)]
+    assert spray == [400] * 6 + [429]
+    assert not lets_in(place), "a strange browser waits, also with the right password"
+    assert owner.start().sign_in().step == "account", "a familiar browser does not"
+    place.clock.move(minutes=16)
+    assert lets_in(place)
+
+
+def test_success_does_not_count_towards_the_limit_over_all(make_a_place: Callable[..., Place]) -> None:
+    """Section 5, global limit: only failures are counted, so busy mornings lock nobody out."""
+    place = make_a_place(IDPROTECT_PASSWORD_FAILURES_IN_ALL=2)
+    place.make_user()
+    assert all(lets_in(place, address=f"198.51.100.{number}") for number in range(5))
+    assert attacker(place).fail().status == 400
+
+
+def test_a_password_beyond_the_limit_over_all_is_not_compared(make_a_place: Callable[..., Place]) -> None:
+    """Section 5, I9: beyond the limit right and wrong, known and unknown are answered alike, and not counted."""
+    place = make_a_place(IDPROTECT_PASSWORD_FAILURES_IN_ALL=2)
+    place.make_user()
+    assert statuses(attacker(place), "nobody", 2) == [400, 400]
+    assert statuses(attacker(place, OTHER_ADDRESS), "ada", 3) == [429] * 3
+    assert statuses(attacker(place, OTHER_ADDRESS), "nobody", 3) == [429] * 3
+    assert not lets_in(place)
+    place.clock.move(minutes=16)
+    assert lets_in(place)
+
+
+SECRET_ENDPOINTS = ("/token", "/revoke", "/introspect")
+
+
+def present(place: Place, secret: str, address: str = ATTACKER, client_id: str = "notes") -> int:
+    """Present a secret at the three endpoints in turn; return how it was answered."""
+    path = SECRET_ENDPOINTS[len(place.exchanges) % 3]
+    credentials = b64encode(f"{client_id}:{secret}".encode()).decode()
+    form = {"grant_type": "refresh_token", "refresh_token": "x", "token": "x"}
+    headers = {"Authorization": f"Basic {credentials}"}
+    response = place.browser(address).send("POST", path, form, headers=headers).response
+    if response.status_code in (401, 429):
+        assert response.get_json()["error"] == "invalid_client"
+        assert ("Retry-After" in response.headers) == (response.status_code == 429)
+    return response.status_code
+
+
+def test_wrong_client_secrets_are_throttled_at_every_endpoint(make_a_place: Callable[..., Place]) -> None:
+    """Section 6, client authentication throttled: by client and address, whichever endpoint is tried."""
+    place = make_a_place(IDPROTECT_CLIENT_SECRET_FAILURES=4)
+    place.add_application()
+    assert [present(place, f"wrong{number}") for number in range(6)] == [401] * 4 + [429] * 2
+    assert present(place, CLIENT_SECRET) == 429, "the right one is not compared either"
+    assert {present(place, CLIENT_SECRET, OTHER_ADDRESS) for _ in range(3)} <= {200, 400}, "elsewhere it is"
+    place.clock.move(minutes=16)
+    assert present(place, CLIENT_SECRET) in (200, 400)
+
+
+def test_an_address_that_tries_many_clients_has_to_wait(make_a_place: Callable[..., Place]) -> None:
+    """Section 6, by address: registered and invented names of clients count alike."""
+    place = make_a_place(IDPROTECT_CLIENT_SECRET_FAILURES_PER_ADDRESS=3)
+    place.add_application()
+    names = ["invented", "notes", "another", "one more", "notes"]
+    assert [present(place, "wrong", client_id=name) for name in names] == [401] * 3 + [429] * 2
+    assert present(place, CLIENT_SECRET, OTHER_ADDRESS) in (200, 400)
+
+
+def test_right_client_secrets_are_never_counted(make_a_place: Callable[..., Place]) -> None:
+    """Section 6: a client that is right between wrong ones of its neighbours uses up none of their tries."""
+    place = make_a_place(IDPROTECT_CLIENT_SECRET_FAILURES=3, IDPROTECT_CLIENT_SECRET_FAILURES_PER_ADDRESS=4)
+    place.add_application()
+    answered = []
+    for _ in range(3):
+        answered += [present(place, "wrong"), *(present(place, CLIENT_SECRET) for _ in range(3))]
+    assert [status for status in answered if status == 401] == [401] * 3
+    assert answered[-3:] == [429] * 3, "three wrong ones are the limit, whatever was right between them"
+    assert 429 not in answered[:-3]
