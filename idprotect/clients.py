@@ -9,6 +9,13 @@ from idprotect.consents import SCOPES
 from idprotect.errors import InteractionError, NotFound
 from idprotect.keys import sha256
 from idprotect.models import Client, new_id, session
+from idprotect.models.oauth import OWN_SCOPE
+
+#: What an application may do for itself, without a user, at our own interfaces.
+OWN_SCOPES = {"idprotect:findings": "report findings about users and sign-ins"}
+CODE_GRANTS = ("authorization_code", "refresh_token")
+CLIENT_CREDENTIALS = "client_credentials"
+GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS)
 
 
 def create(
@@ -22,16 +29,22 @@ def create(
     auth_method: str = "client_secret_basic",
     first_party: bool = False,
     id_token_at_refresh: bool = False,
-    scopes: tuple[str, ...] = tuple(SCOPES),
+    grant_types: tuple[str, ...] = CODE_GRANTS,
+    scopes: tuple[str, ...] | None = None,
     secret: str | None = None,
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, which can be shown this once.
 
     :param public: it can keep no secret (a single-page or native application).
+    :param scopes: None: all about users, where users come into it.
     :param secret: at least 32 characters, for set-ups that need to know it in advance.
     :raises InteractionError: for a redirect URI that is not safe, with the reason.
     """
-    problems = _problems(redirect_uris, native=native)
+    if scopes is None:
+        scopes = tuple(SCOPES) if "authorization_code" in grant_types else ()
+    problems = _problems(redirect_uris, scopes, grant_types, native=native)
+    if public and CLIENT_CREDENTIALS in grant_types:
+        problems.append("a public client has no credentials of its own")
     if secret is not None and len(secret) < 32:
         problems.append("a secret has at least 32 characters")
     if client_id is not None and not (
@@ -49,7 +62,7 @@ def create(
         secret_hash=sha256(issued) if issued else None,
         token_endpoint_auth_method="none" if public else auth_method,
         redirect_uris=list(redirect_uris),
-        grant_types=["authorization_code", "refresh_token"],
+        grant_types=list(grant_types),
         scopes=list(scopes),
         native=native,
         first_party=first_party,
@@ -82,7 +95,7 @@ def change(
     """
     redirect_uris = tuple(client.redirect_uris) if redirect_uris is None else redirect_uris
     scopes = tuple(client.scopes) if scopes is None else scopes
-    if problems := _problems(redirect_uris, native=client.native):
+    if problems := _problems(redirect_uris, scopes, tuple(client.grant_types), native=client.native):
         raise InteractionError("; ".join(problems))
     removed = sorted({*client.redirect_uris, *client.scopes} - {*redirect_uris, *scopes})
     if removed:
@@ -117,7 +130,14 @@ def set_enabled(client: Client, enabled: bool, by: str) -> None:
     )
 
 
-def _problems(redirect_uris: tuple[str, ...], *, native: bool) -> list[str]:
-    if not redirect_uris:
-        return ["at least one redirect URI is needed"]
-    return [problem for uri in redirect_uris if (problem := uris.problem(uri, native=native))]
+def _problems(
+    redirect_uris: tuple[str, ...], scopes: tuple[str, ...], grant_types: tuple[str, ...], *, native: bool
+) -> list[str]:
+    problems = [problem for uri in redirect_uris if (problem := uris.problem(uri, native=native))]
+    if not redirect_uris and "authorization_code" in grant_types:
+        problems.append("at least one redirect URI is needed")
+    own = {scope for scope in scopes if scope.startswith(OWN_SCOPE)}
+    problems += [f"there is no scope {scope!r}" for scope in sorted(own - OWN_SCOPES.keys())]
+    if own and CLIENT_CREDENTIALS not in grant_types:
+        problems.append(f"{', '.join(sorted(own))} needs the grant {CLIENT_CREDENTIALS}")
+    return problems

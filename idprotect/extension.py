@@ -8,7 +8,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, bindparam, event, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idprotect import pages
+from idprotect import api, pages
 from idprotect import settings as settings_module
 from idprotect.cli import idprotect as command_group
 from idprotect.hosts import HostDirectory, HostUsers
@@ -76,7 +76,9 @@ class IDProtect:
         )
         if not app.secret_key:
             app.secret_key = keys.app_secret
-        app.register_blueprint(create_blueprint(), url_prefix=_prefix(app, settings))
+        prefix = _prefix(app, settings)
+        app.register_blueprint(create_blueprint(), url_prefix=prefix)
+        app.register_blueprint(api.create_blueprint(), url_prefix=(prefix or "") + api.PREFIX)
         if "idprotect" not in app.cli.commands:
             app.cli.add_command(command_group)
         _live_in_host(app)
@@ -96,7 +98,8 @@ def _live_in_host(app: Flask) -> None:
     def exempt() -> None:
         # Our forms carry their own tokens, bound to the sign-in; the host's would be refused beside them.
         if (csrf := app.extensions.get("csrf")) is not None:
-            csrf.exempt(app.blueprints["idprotect"])
+            for name in ("idprotect", "idprotect_api"):
+                csrf.exempt(app.blueprints[name])
 
     exempt()
     app.before_request(exempt)  # an application may begin to protect itself after this

@@ -152,9 +152,8 @@ class Answer:
         assert "Server" not in headers, asked
         if self.body:
             kind = headers["Content-Type"]
-            assert kind.endswith("; charset=utf-8") or kind == "application/json" or public, (
-                f"{kind}: {asked}"
-            )
+            json_kinds = ("application/json", "application/problem+json")
+            assert kind.endswith("; charset=utf-8") or kind in json_kinds or public, f"{kind}: {asked}"
         if headers.get("Content-Type", "").startswith("text/html"):
             assert headers["Cross-Origin-Opener-Policy"] == "same-origin", asked
             assert re.fullmatch(r"script-src 'nonce-[\w-]{22}'", policy["script-src"]), asked

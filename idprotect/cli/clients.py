@@ -17,7 +17,7 @@ idprotect.add_command(client_group)
 
 @command(client_group, "create")
 @click.argument("name")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True)
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where users come back to.")
 @click.option("--id", "client_id", help="Instead of a random one.")
 @click.option("--public", is_flag=True, help="It can keep no secret: single-page or native.")
 @click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
@@ -29,12 +29,26 @@ idprotect.add_command(client_group)
     default="client_secret_basic",
 )
 @click.option(
+    "--grant",
+    "grant_types",
+    type=click.Choice(clients.GRANTS),
+    multiple=True,
+    default=clients.CODE_GRANTS,
+    show_default=True,
+    help="client_credentials: it acts for itself, without a user.",
+)
+@click.option("--scope", "scopes", multiple=True, help="All that it may ask for; otherwise all about users.")
+@click.option(
     "--secret-stdin", is_flag=True, help="Read the secret from standard input instead of making one."
 )
-def create_client(name: str, redirect_uris: tuple[str, ...], secret_stdin: bool, **options: Any) -> Result:
+def create_client(
+    name: str, redirect_uris: tuple[str, ...], scopes: tuple[str, ...], secret_stdin: bool, **options: Any
+) -> Result:
     """Register an application; its secret is shown once."""
     secret = sys.stdin.readline().strip() if secret_stdin else None
-    client, issued = clients.create(name, redirect_uris, by=operator(), secret=secret, **options)
+    client, issued = clients.create(
+        name, redirect_uris, by=operator(), secret=secret, scopes=scopes or None, **options
+    )
     shown = _client(client)
     if issued and not secret_stdin:
         shown["client_secret"] = issued
@@ -92,6 +106,7 @@ def _client(client: Client) -> dict[str, Any]:
         "name": client.name,
         "auth_method": client.token_endpoint_auth_method,
         "redirect_uris": list(client.redirect_uris),
+        "grants": list(client.grant_types),
         "scopes": list(client.scopes),
         "first_party": client.first_party,
         "id_token_at_refresh": client.id_token_at_refresh,

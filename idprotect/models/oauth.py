@@ -14,6 +14,9 @@ from idprotect import clock, redirect_uris
 from idprotect.keys import sha256
 from idprotect.models.base import Base, new_id
 
+#: Scopes that begin so are about our own interfaces: an application has them for itself, and no user can give them.
+OWN_SCOPE = "idprotect:"
+
 
 class ClientRules:
     """What a client may do (RFC 6749 section 2), asked of its object or of its bare row alike."""
@@ -68,10 +71,11 @@ class ClientRules:
         return bool(method == self.token_endpoint_auth_method)
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """Return the scope when the client may have all of it; None refuses the request."""
-        if not scope or not scope.split() or not self.has_scopes(scope):
+        """Return the scope when a user may give all of it to the client; None refuses the request."""
+        wanted = dict.fromkeys((scope or "").split())
+        if not wanted or not self.has_scopes(" ".join(wanted)):
             return None
-        return " ".join(dict.fromkeys(scope.split()))
+        return None if any(name.startswith(OWN_SCOPE) for name in wanted) else " ".join(wanted)
 
     def has_scopes(self, scope: str) -> bool:
         """Whether it is registered for all of these scopes, still."""

@@ -9,6 +9,7 @@ from idprotect.consents import SCOPES
 from idprotect.keys import SIGNING_ALGORITHM
 from idprotect.models import ClientRules
 from idprotect.oidc import clients
+from idprotect.oidc.client_credentials import ClientCredentialsGrant
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
 from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
 from idprotect.oidc.requests import ProtocolRequest
@@ -70,6 +71,7 @@ def create_server() -> Server:
     RefreshTokenGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
     server.register_grant(AuthorizationCodeGrant, [IdToken(), Pkce(required=True)])
     server.register_grant(RefreshTokenGrant, [RefreshedIdToken()])
+    server.register_grant(ClientCredentialsGrant)
     server.register_endpoint(Introspection)
     server.register_endpoint(Revocation)
     return server
@@ -90,7 +92,7 @@ def metadata() -> dict[str, Any]:
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
         "token_endpoint_auth_methods_supported": list(clients.METHODS),

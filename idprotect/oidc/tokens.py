@@ -15,7 +15,8 @@ from idprotect import clock, gate, sign_ins
 from idprotect.gate import Access
 from idprotect.keys import sha256
 from idprotect.models import Client, SignIn, Token, User, session
-from idprotect.oidc import clients
+from idprotect.oidc import client_credentials, clients
+from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import revoke_family
 from idprotect.runtime import runtime, settings
 
@@ -103,16 +104,18 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     CLIENT_AUTH_METHODS = [method for method in clients.METHODS if method != "none"]
 
-    def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | None:
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | ClientToken | None:
         """Find the token; the hint is not needed."""
-        return find(token_string)
+        return find(token_string) or client_credentials.find(token_string)
 
-    def check_permission(self, token: Presented, client: Client, request: Any) -> bool:
+    def check_permission(self, token: Presented | ClientToken, client: Client, request: Any) -> bool:
         """A client learns about its own tokens only; of others it hears that they are not active."""
         return token.check_client(client)
 
-    def introspect_token(self, token: Presented) -> dict[str, Any]:
+    def introspect_token(self, token: Presented | ClientToken) -> dict[str, Any]:
         """Return the members of RFC 7662 section 2.2, of a token that is active."""
+        if isinstance(token, ClientToken):
+            return token.described()
         row = token.token
         expires_at = token.expires_at
         return {
@@ -137,11 +140,11 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     CLIENT_AUTH_METHODS = list(clients.METHODS)
 
-    def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | None:
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | ClientToken | None:
         """Find the token; the hint is not needed."""
-        return find(token_string)
+        return find(token_string) or client_credentials.find(token_string)
 
-    def revoke_token(self, token: Presented, request: Any) -> None:
+    def revoke_token(self, token: Presented | ClientToken, request: Any) -> None:
         """Revoke a refresh token with all that descends from it, or one access token."""
         if token.is_refresh:
             revoke_family(token.token)

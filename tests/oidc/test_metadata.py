@@ -42,7 +42,7 @@ def test_discovery_is_true(server: Server, application: Application, signed_in: 
     said = metadata(server)
     assert said["response_types_supported"] == ["code"]
     assert said["response_modes_supported"] == ["query"]
-    assert said["grant_types_supported"] == ["authorization_code", "refresh_token"]
+    assert said["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
     assert said["code_challenge_methods_supported"] == ["S256"]
     assert said["authorization_response_iss_parameter_supported"] is True
     assert said["request_parameter_supported"] is said["request_uri_parameter_supported"] is False

@@ -9,6 +9,7 @@ import pytest
 from flask import url_for
 
 from idprotect import notifications, protection, users
+from idprotect.api import ENDPOINTS as API_ENDPOINTS
 from idprotect.models import Authenticator, PendingAuthorization, SignIn, User, session
 from idprotect.web import PROTOCOL_ENDPOINTS
 from tests.security.place import SESSION, Place, Visitor, authorization
@@ -247,8 +248,8 @@ def test_a_form_is_taken_only_from_the_browser_and_page_that_it_was_made_for(pla
 
 
 def test_every_route_that_takes_a_form_is_tried_here(place: Place) -> None:
-    """Section 3, over all routes: a new one has to be added to FORMS, or to the endpoints of the protocol."""
-    tried = {endpoint for endpoint, _ in FORMS.values()} | PROTOCOL_ENDPOINTS
+    """Section 3, over all routes: a new one has to be added to FORMS, or to the endpoints for applications."""
+    tried = {endpoint for endpoint, _ in FORMS.values()} | PROTOCOL_ENDPOINTS | API_ENDPOINTS
     taking = {
         rule.endpoint.rpartition(".")[2]
         for rule in place.app.url_map.iter_rules()

@@ -1,4 +1,4 @@
-"""What people tell us: the owner's "this was not me", and an administrator's confirmation."""
+"""What we are told: the owner's "this was not me", an administrator's confirmation, another system's finding."""
 
 from idprotect.risk.assessment import Finding
 from idprotect.risk.levels import About, RiskLevel, Timing
@@ -28,5 +28,19 @@ def admin_confirmed(by: str, note: str) -> Finding:
         About.USER,
         (f"{by} confirmed that the user is compromised" + (f": {note}" if note else ""),),
         {"by": by, "note": note},
+        Timing.OFFLINE,
+    )
+
+
+def external_finding(
+    level: RiskLevel, about: About, source: str, title: str, reasons: tuple[str, ...]
+) -> Finding:
+    """Return the finding that an authorised application reports, at the level that it reports."""
+    return Finding(
+        "external_finding",
+        level,
+        about,
+        (f"{source}: {title}", *reasons),
+        {"source": source, "title": title},
         Timing.OFFLINE,
     )

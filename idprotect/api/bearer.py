@@ -1,0 +1,27 @@
+"""Who may use the interface: a client with an access token of its own, for the scope at hand (RFC 6750)."""
+
+from http import HTTPStatus
+
+from flask import request
+
+from idprotect.api.problems import Problem
+from idprotect.oidc import client_credentials
+from idprotect.oidc.client_credentials import ClientToken
+
+
+def require(scope: str) -> ClientToken:
+    """Return the token of the request; raise Problem when it does not allow *scope*."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not value.strip():
+        raise _refused(HTTPStatus.UNAUTHORIZED, "A bearer token is needed.")
+    token = client_credentials.find(value.strip())
+    if token is None or not token.active:
+        raise _refused(HTTPStatus.UNAUTHORIZED, "The token is not valid.", 'error="invalid_token"')
+    if not token.allows(scope):
+        why = f'error="insufficient_scope", scope="{scope}"'
+        raise _refused(HTTPStatus.FORBIDDEN, f"The scope {scope} is needed.", why)
+    return token
+
+
+def _refused(status: HTTPStatus, detail: str, challenge: str = "") -> Problem:
+    return Problem(status, detail, headers={"WWW-Authenticate": f"Bearer {challenge}".strip()})
