@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from idprotect.conditional_access.policy import (
+    CONSOLE,
     PLATFORMS,
     UNKNOWN,
     Control,
@@ -265,6 +266,8 @@ class _Reader:
         ):
             for name in sorted({name for name in names if names.count(name) > 1}):
                 self.problem(f"two entries of kind {kind} are called {name!r}")
+        if any(policy.name == CONSOLE.name for policy in policies):
+            self.problem(f"{CONSOLE.name!r} is the name of a policy of our own")
         known = {location.name for location in locations}
         for policy in policies:
             for name in sorted((policy.locations.include | policy.locations.exclude) - known):

@@ -5,7 +5,15 @@ from datetime import timedelta
 
 from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
 from idprotect.conditional_access.facts import AccessRequest
-from idprotect.conditional_access.policy import UNKNOWN, Control, Policy, PolicySet, PolicyState, Unregistered
+from idprotect.conditional_access.policy import (
+    CONSOLE,
+    UNKNOWN,
+    Control,
+    Policy,
+    PolicySet,
+    PolicyState,
+    Unregistered,
+)
 
 Condition = Callable[[Policy, AccessRequest], bool]
 
@@ -45,28 +53,32 @@ def evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
     """
     applying: list[Policy] = []
     unmet_of: dict[str, tuple[str, ...]] = {}
-    exempt = (BREAK_GLASS,) if request.username in policies.break_glass else ()
-    for policy in policies.policies:
-        if policy.state is PolicyState.OFF:
-            continue
-        unmet = exempt or tuple(name for name, holds in CONDITIONS.items() if not holds(policy, request))
+    is_exempt = request.username in policies.break_glass
+    looked_at = _looked_at(policies, request)
+    for policy in looked_at:
+        unmet = tuple(name for name, holds in CONDITIONS.items() if not holds(policy, request))
+        if is_exempt and policy is not CONSOLE:
+            unmet = (BREAK_GLASS,)
         unmet_of[policy.name] = unmet
         if not unmet:
             applying.append(policy)
     on = [policy for policy in applying if policy.state is PolicyState.ON]
-    enforced = [] if policies.emergency else on
+    enforced = [policy for policy in on if policy is CONSOLE or not policies.emergency]
     results = tuple(
-        _result(policy, unmet_of[policy.name], request, on, policies.emergency)
-        for policy in policies.policies
-        if policy.name in unmet_of
+        _result(policy, unmet_of[policy.name], request, on, policies.emergency) for policy in looked_at
     )
     return _combine(request, enforced, results)
+
+
+def _looked_at(policies: PolicySet, request: AccessRequest) -> list[Policy]:
+    found = [policy for policy in policies.policies if policy.state is not PolicyState.OFF]
+    return [*found, CONSOLE] if request.console else found
 
 
 def _result(
     policy: Policy, unmet: tuple[str, ...], request: AccessRequest, on: list[Policy], emergency: bool
 ) -> PolicyResult:
-    state = PolicyState.REPORT_ONLY if emergency else policy.state
+    state = PolicyState.REPORT_ONLY if emergency and policy is not CONSOLE else policy.state
     if unmet:
         return PolicyResult(policy.name, state, Outcome.NOT_APPLIED, unmet)
     outcome, reason = _outcome(policy, request, on if policy in on else [*on, policy])

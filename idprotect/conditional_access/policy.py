@@ -103,6 +103,10 @@ class Policy:
         return Control.BLOCK in self.controls and not some
 
 
+#: Demanded of whoever enters the administrator's console. Nobody can turn it off, and no emergency does.
+CONSOLE = Policy("(console)", PolicyState.ON, frozenset({Control.MFA}), "The console demands a second factor")
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A named location: networks, or countries.

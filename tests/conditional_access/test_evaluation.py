@@ -324,6 +324,25 @@ def test_a_step_up_asks_whoever_has_a_factor_and_no_policy_has_to() -> None:
     assert decide(step_up=True).allowed
 
 
+def test_the_console_asks_everybody_for_a_second_factor_whatever_the_policies_say() -> None:
+    """Section 10, administrators: a second factor always. An emergency that turns policies off does not turn this off."""
+    assert steps(console=True, registered=True) == (Step.MFA,)
+    assert steps(console=True) == (Step.MFA_REGISTRATION,)
+    assert decide(console=True).skip_days_left is None
+    assert decide(console=True, **PROVED).allowed
+    emergency = in_force(BLOCK_ALL, emergency=True)
+    assert evaluate(emergency, asking(console=True, registered=True)).steps == (Step.MFA,)
+    assert steps(registration(14), console=True, registration_skipped=True) == (Step.MFA_REGISTRATION,)
+
+
+@pytest.mark.parametrize("risk", [{"sign_in_risk": MEDIUM}, {"user_risk": MEDIUM}])
+def test_nobody_registers_for_the_console_while_at_risk(risk: dict[str, Any]) -> None:
+    """I7: whoever sits there with the password alone may be the attacker."""
+    decision = decide(console=True, **risk)
+    assert decision.steps == (Step.BLOCK,)
+    assert decision.reason is Reason.MFA_UNAVAILABLE
+
+
 # Password change
 
 

@@ -71,6 +71,7 @@ OTHER: dict[str, Any] = {
     "temporary_password": True,
     "stopped_sign_in": True,
     "step_up": True,
+    "console": True,
     "consented": False,
 }
 
