@@ -7,6 +7,7 @@ import logging
 from enum import StrEnum
 from typing import Any
 
+from idprotect import clock
 from idprotect.models import AuditEvent, add
 
 log = logging.getLogger("idprotect.audit")
@@ -54,6 +55,11 @@ class Event(StrEnum):
     CLIENT_CHANGED = "client:changed"
     KEYS_ROTATED = "keys:rotated"
     MESSAGE_FAILED = "message:failed"
+    AUDIT_PURGED = "audit:purged"
+    CONSOLE_REFUSED = "console:refused"
+    CONSOLE_LOOKED_UP = "console:looked_up"
+    CONSOLE_EXPORTED = "console:exported"
+    CONSOLE_ACTED = "console:acted"
 
 
 def record(
@@ -72,6 +78,7 @@ def record(
     add(
         AuditEvent,
         {
+            "at": clock.now(),
             "name": str(event),
             "actor": actor,
             "user_id": user_id,

@@ -4,9 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import case, delete, or_, select
 
-from idprotect import clock
+from idprotect import audit_chain, clock
 from idprotect.models import (
-    AuditEvent,
     AuthorizationCode,
     Challenge,
     PendingAuthorization,
@@ -50,5 +49,5 @@ def purge(keep_days: int) -> dict[str, int]:
                 SignIn.signed_in_at < old, SignIn.expires_at < now, SignIn.id.not_in(at_risk)
             )
         ),
-        "audit_events": rows_changed(delete(AuditEvent).where(AuditEvent.at < old)),
+        "audit_events": audit_chain.purge(old),
     }

@@ -1,9 +1,20 @@
 """``flask idprotect …``: everything an operator needs, also when nobody can sign in. Each command also speaks JSON."""
 
-from idprotect.cli import clients, detections, intelligence, policies, server, sign_ins, user_risk, users
+from idprotect.cli import (
+    audit,
+    clients,
+    detections,
+    intelligence,
+    policies,
+    server,
+    sign_ins,
+    user_risk,
+    users,
+)
 from idprotect.cli.base import idprotect
 
 __all__ = [
+    "audit",
     "clients",
     "detections",
     "idprotect",

@@ -22,10 +22,20 @@ from idprotect.models.oauth import (
 )
 from idprotect.models.policy import PolicyVersion, Receipt
 from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
-from idprotect.models.user import AuditEvent, Authenticator, Challenge, Device, RecoveryCode, Throttle, User
+from idprotect.models.user import (
+    AuditEvent,
+    AuditHead,
+    Authenticator,
+    Challenge,
+    Device,
+    RecoveryCode,
+    Throttle,
+    User,
+)
 
 __all__ = [
     "AuditEvent",
+    "AuditHead",
     "Authenticator",
     "AuthorizationCode",
     "Base",

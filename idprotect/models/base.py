@@ -11,7 +11,18 @@ from functools import lru_cache
 from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import JSON, CursorResult, DateTime, Dialect, Executable, Insert, Table, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    CursorResult,
+    DateTime,
+    Dialect,
+    Executable,
+    Index,
+    Insert,
+    Table,
+    TypeDecorator,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -21,6 +32,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """What a row has."""
+        return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
@@ -42,6 +58,11 @@ class Base(DeclarativeBase):
         list[Any]: JSON,
         dict[str, Any]: JSON,
     }
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """Return an index over some rows only: nearly free for the others. A query has to say *where* literally."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def new_id() -> str:

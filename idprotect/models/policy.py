@@ -7,7 +7,7 @@ from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
-from idprotect.models.base import Base
+from idprotect.models.base import Base, partial_index
 
 
 class PolicyVersion(Base):
@@ -49,3 +49,9 @@ class Receipt(Base):
     reason: Mapped[str | None] = mapped_column(String(32))
     facts: Mapped[dict[str, Any]]
     results: Mapped[list[Any]] = mapped_column(default=list)
+
+    __table_args__ = (
+        partial_index(
+            "ix_idprotect_receipt_not_allowed", "at", "outcome", "sign_in_id", where="outcome != 'allowed'"
+        ),
+    )

@@ -7,7 +7,7 @@ from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
-from idprotect.models.base import Base, new_id
+from idprotect.models.base import Base, new_id, partial_index
 from idprotect.risk import About, RiskDetail, RiskLevel, RiskState
 from idprotect.risk.detections.reports import ADMIN_CONFIRMED
 
@@ -20,6 +20,7 @@ class SignIn(Base):
     :ivar cookie_hash: SHA-256 of the cookie's value; None once the browser got another sign-in.
     :ivar risk_level: real-time level, frozen; policies use this one.
     :ivar aggregated_level: level of what is open now; findings and feedback move it.
+    :ivar console_seen_at: when the administrator's console was last used in it; idle time counts from there.
     :ivar reviewed_at: when the person was asked about an earlier, stopped sign-in.
     :ivar completed_at: when it first ended with access.
     :ivar ended_at: when it was ended: its tokens are dead as well.
@@ -39,6 +40,7 @@ class SignIn(Base):
     noticed_at: Mapped[datetime | None]
     registration_skipped_at: Mapped[datetime | None]
     reviewed_at: Mapped[datetime | None]
+    console_seen_at: Mapped[datetime | None]
     with_temporary_password: Mapped[bool] = mapped_column(default=False)
 
     ip_address: Mapped[str | None] = mapped_column(String(45))
@@ -64,7 +66,12 @@ class SignIn(Base):
     not_evaluated: Mapped[dict[str, Any]] = mapped_column(default=dict)
     teaches: Mapped[bool | None]
 
-    __table_args__ = (Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),)
+    __table_args__ = (
+        Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),
+        Index("ix_idprotect_sign_in_at", "signed_in_at", "id"),
+        Index("ix_idprotect_sign_in_ip_at", "ip_address", "signed_in_at"),
+        partial_index("ix_idprotect_sign_in_risky", "signed_in_at", "id", where="risk_state != 'none'"),
+    )
 
     @property
     def risk(self) -> RiskLevel:
@@ -109,6 +116,7 @@ class RiskDetection(Base):
     __table_args__ = (
         Index("ix_idprotect_risk_detection_user_state", "user_id", "state"),
         UniqueConstraint("client_id", "report_id"),
+        Index("ix_idprotect_risk_detection_at", "detected_at", "id"),
     )
 
     @property

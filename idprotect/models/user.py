@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
-from idprotect.models.base import Base, new_id
+from idprotect.models.base import Base, new_id, partial_index
 from idprotect.risk import RiskDetail, RiskLevel, RiskState
 
 
@@ -51,6 +51,10 @@ class User(UserMixin, Base):  # type: ignore[misc]
     recovery_began_at: Mapped[datetime | None]
     learning_since: Mapped[datetime] = mapped_column(default=clock.now)
     registration_prompted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        partial_index("ix_idprotect_user_risky", "risk_changed_at", "id", where="risk_state != 'none'"),
+    )
 
     @property
     def is_active(self) -> bool:
@@ -151,7 +155,11 @@ class Throttle(Base):
 
 
 class AuditEvent(Base):
-    """One thing that happened, for the administrator. Written in the transaction of what it tells."""
+    """One thing that happened, for the administrator. Written in the transaction of what it tells, never changed.
+
+    :ivar position: place in the chain of :mod:`idprotect.audit_chain`; None until it is sealed.
+    :ivar previous_seal: that of the event before.
+    """
 
     __tablename__ = "idprotect_audit_event"
 
@@ -160,6 +168,21 @@ class AuditEvent(Base):
     name: Mapped[str] = mapped_column(String(64), index=True)
     actor: Mapped[str] = mapped_column(String(256))
     user_id: Mapped[str | None] = mapped_column(String(32), index=True)
-    sign_in_id: Mapped[str | None] = mapped_column(String(32))
+    sign_in_id: Mapped[str | None] = mapped_column(String(32), index=True)
     client_id: Mapped[str | None] = mapped_column(String(128))
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    position: Mapped[int | None] = mapped_column(unique=True)
+    previous_seal: Mapped[str | None] = mapped_column(String(64))
+    seal: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (Index("ix_idprotect_audit_event_actor", "actor", "id"),)
+
+
+class AuditHead(Base):
+    """The newest seal of the audit log: one row, which sealing alone writes."""
+
+    __tablename__ = "idprotect_audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int]
+    seal: Mapped[str] = mapped_column(String(64))

@@ -21,13 +21,26 @@ def upgrade() -> None:
         sa.Column("sign_in_id", sa.String(length=32), nullable=True),
         sa.Column("client_id", sa.String(length=128), nullable=True),
         sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=True),
+        sa.Column("previous_seal", sa.String(length=64), nullable=True),
+        sa.Column("seal", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("position"),
     )
     with op.batch_alter_table("idprotect_audit_event", schema=None) as batch_op:
+        batch_op.create_index("ix_idprotect_audit_event_actor", ["actor", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_idprotect_audit_event_at"), ["at"], unique=False)
         batch_op.create_index(batch_op.f("ix_idprotect_audit_event_name"), ["name"], unique=False)
+        batch_op.create_index(batch_op.f("ix_idprotect_audit_event_sign_in_id"), ["sign_in_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_idprotect_audit_event_user_id"), ["user_id"], unique=False)
 
+    op.create_table(
+        "idprotect_audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("seal", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "idprotect_authorization_code",
         sa.Column("code_hash", sa.String(length=64), nullable=False),
@@ -129,6 +142,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("idprotect_receipt", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_idprotect_receipt_not_allowed",
+            ["at", "outcome", "sign_in_id"],
+            unique=False,
+            sqlite_where=sa.text("outcome != 'allowed'"),
+            postgresql_where=sa.text("outcome != 'allowed'"),
+        )
         batch_op.create_index(batch_op.f("ix_idprotect_receipt_reference"), ["reference"], unique=False)
         batch_op.create_index(batch_op.f("ix_idprotect_receipt_sign_in_id"), ["sign_in_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_idprotect_receipt_user_id"), ["user_id"], unique=False)
@@ -160,6 +180,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_idprotect_risk_detection_sign_in_id"), ["sign_in_id"], unique=False
         )
+        batch_op.create_index("ix_idprotect_risk_detection_at", ["detected_at", "id"], unique=False)
         batch_op.create_index("ix_idprotect_risk_detection_user_state", ["user_id", "state"], unique=False)
 
     op.create_table(
@@ -190,6 +211,7 @@ def upgrade() -> None:
         sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("registration_skipped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("console_seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("with_temporary_password", sa.Boolean(), nullable=False),
         sa.Column("ip_address", sa.String(length=45), nullable=True),
         sa.Column("user_agent", sa.Text(), nullable=False),
@@ -215,6 +237,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("cookie_hash"),
     )
     with op.batch_alter_table("idprotect_sign_in", schema=None) as batch_op:
+        batch_op.create_index("ix_idprotect_sign_in_at", ["signed_in_at", "id"], unique=False)
+        batch_op.create_index("ix_idprotect_sign_in_ip_at", ["ip_address", "signed_in_at"], unique=False)
+        batch_op.create_index(
+            "ix_idprotect_sign_in_risky",
+            ["signed_in_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("risk_state != 'none'"),
+            postgresql_where=sa.text("risk_state != 'none'"),
+        )
         batch_op.create_index("ix_idprotect_sign_in_user_at", ["user_id", "signed_in_at"], unique=False)
 
     op.create_table(
@@ -291,6 +322,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("skeleton"),
         sa.UniqueConstraint("username"),
     )
+    with op.batch_alter_table("idprotect_user", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_idprotect_user_risky",
+            ["risk_changed_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("risk_state != 'none'"),
+            postgresql_where=sa.text("risk_state != 'none'"),
+        )
+
     op.create_table(
         "idprotect_authenticator",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -423,5 +463,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_audit_event_name"))
         batch_op.drop_index(batch_op.f("ix_idprotect_audit_event_at"))
 
+    op.drop_table("idprotect_audit_head")
     op.drop_table("idprotect_audit_event")
     # ### end Alembic commands ###
