@@ -40,6 +40,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask("idprotect", static_folder=None, template_folder=pages.template_folder())
     # Werkzeug would answer //x by a 308 to a URL made of the Host header.
     app.url_map.merge_slashes = False
+    app.config["IDPROTECT_ADMIN_PATH"] = "/admin"
     app.config.update(config or {})
     settings = settings_module.load(app.config)
     settings.instance_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idprotect import api, pages
 from idprotect import settings as settings_module
+from idprotect.admin import create_console
 from idprotect.cli import idprotect as command_group
 from idprotect.hosts import HostDirectory, HostUsers
 from idprotect.intelligence import Intelligence, MaxAges, sources
@@ -79,6 +80,8 @@ class IDProtect:
         prefix = _prefix(app, settings)
         app.register_blueprint(create_blueprint(), url_prefix=prefix)
         app.register_blueprint(api.create_blueprint(), url_prefix=(prefix or "") + api.PREFIX)
+        if settings.admin_path:
+            create_console(app, f"{prefix or ''}{settings.admin_path}")
         if "idprotect" not in app.cli.commands:
             app.cli.add_command(command_group)
         _live_in_host(app)
@@ -98,7 +101,7 @@ def _live_in_host(app: Flask) -> None:
     def exempt() -> None:
         # Our forms carry their own tokens, bound to the sign-in; the host's would be refused beside them.
         if (csrf := app.extensions.get("csrf")) is not None:
-            for name in ("idprotect", "idprotect_api"):
+            for name in [name for name in app.blueprints if name.startswith("idprotect")]:
                 csrf.exempt(app.blueprints[name])
 
     exempt()
@@ -108,7 +111,7 @@ def _live_in_host(app: Flask) -> None:
     def keep_alive(_error: BaseException | None) -> None:
         """Store that the sign-in was used, in a request of the host's that looked at it and may not have committed."""
         current, seen_at = g.get("idprotect_current"), g.pop("idprotect_seen_at", None)
-        if current is None or seen_at is None or request.blueprint == "idprotect":
+        if current is None or seen_at is None or (request.blueprint or "").startswith("idprotect"):
             return
         try:
             session().rollback()

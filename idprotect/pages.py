@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, abort, current_app, g, request
 from jinja2 import Environment, Undefined
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from idprotect import notifications
 from idprotect.errors import (
     ConfigurationError,
     EvaluationError,
@@ -21,7 +22,7 @@ from idprotect.errors import (
     TooManyAttempts,
 )
 from idprotect.gate import new_reference
-from idprotect.models import session
+from idprotect.models import has_session, session
 from idprotect.pendings import Pending
 from idprotect.runtime import runtime, settings
 
@@ -37,6 +38,7 @@ SECURITY_HEADERS = (
 )
 LONGEST_QUERY = 8 * 1024
 LONGEST_PATH = 1024
+LARGEST_BODY = 64 * 1024
 
 
 def template_folder() -> str:
@@ -148,6 +150,44 @@ def is_foreign_post() -> bool:
     return origin is not None and origin != f"{parts.scheme}://{parts.netloc}"
 
 
+def attach(blueprint: Blueprint) -> None:
+    """Give a blueprint of ours what all of them have: bounds, headers, error pages, a clean end of each request."""
+    blueprint.before_request(_check_bounds)
+    blueprint.after_request(_finish)
+    blueprint.teardown_request(_clean_up)
+    register_errors(blueprint)
+
+
+def _check_bounds() -> None:
+    """Turn away what no page or endpoint should have to think about."""
+    request.max_content_length = LARGEST_BODY
+    if len(request.query_string) > LONGEST_QUERY or len(request.path) > LONGEST_PATH:
+        abort(414)
+    if not request.query_string.decode("latin-1").isprintable() or not request.query_string.isascii():
+        abort(400)  # RFC 3986 section 2: whatever is not printable ASCII comes percent-encoded
+    if "\x00" in request.path or not request.path.isprintable():
+        abort(404)
+
+
+def _finish(response: Response) -> Response:
+    if response.status_code < 500:
+        notifications.flush()
+    if (request.endpoint or "").endswith(".static") and response.status_code < 400:
+        response.headers["Cache-Control"] = "public, max-age=3600"
+    return secure(response)
+
+
+def _clean_up(error: BaseException | None) -> None:
+    """Whatever was not committed on purpose is undone."""
+    if has_session():
+        session().rollback()
+
+
+def refuse_foreign_post() -> Response:
+    """Answer a POST that another site caused."""
+    return error_page(403, "That did not work", "This was sent from another site, so nothing was done.")
+
+
 def register_errors(target: Any) -> None:
     """Handle the errors of the pages of a blueprint or an application."""
     target.register_error_handler(EvaluationError, _not_evaluated)
@@ -157,7 +197,7 @@ def register_errors(target: Any) -> None:
     target.register_error_handler(TimeoutError, _unavailable)
     target.register_error_handler(DBAPIError, _unexpected)
     if isinstance(target, Flask):
-        target.register_error_handler(HTTPException, _http_error)
+        target.register_error_handler(HTTPException, http_error)
         target.register_error_handler(Exception, _unexpected)
 
 
@@ -197,7 +237,8 @@ def _unavailable(error: Exception) -> Response:
     return response
 
 
-def _http_error(error: HTTPException) -> WerkzeugResponse:
+def http_error(error: HTTPException) -> WerkzeugResponse:
+    """Show an HTTP error as a page for people."""
     if error.response is not None:
         return cast(WerkzeugResponse, error.response)
     if isinstance(error, SecurityError):  # a Host that is not ours, under which no page has a URL

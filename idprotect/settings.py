@@ -51,7 +51,7 @@ class Settings:
     access_token_lifetime: int = 10 * MINUTE
     refresh_token_idle: int = 30 * DAY
     refresh_token_absolute: int = 90 * DAY
-    #: A factor may be added or removed only this long after proving who one is.
+    #: A factor may be added or removed, and access given in the console, only this long after proving who one is.
     reauthentication: int = 5 * MINUTE
     temporary_password_lifetime: int = DAY
     one_time_code_lifetime: int = 10 * MINUTE
@@ -121,6 +121,11 @@ class Settings:
     smtp_password: str | None = field(default=None, metadata={"secret": True})
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
 
+    #: Path of the administrator's console below the issuer; empty: none. The stand-alone server has it at ``/admin``.
+    admin_path: str = ""
+    #: The console asks to sign in again after so long without use, and after so long in any case.
+    admin_idle: int = 15 * MINUTE
+    admin_absolute: int = 12 * HOUR
     #: Endpoint of the host application's own sign-in page; empty: ours.
     login_view: str = ""
 
@@ -132,6 +137,8 @@ class Settings:
             )
         if not re.fullmatch("#[0-9a-fA-F]{6}", self.brand_accent):
             raise ConfigurationError("IDPROTECT_BRAND_ACCENT must be a colour like #3b5bdb")
+        if not re.fullmatch(r"(/[\w.-]+)*", self.admin_path, re.ASCII):
+            raise ConfigurationError("IDPROTECT_ADMIN_PATH must be a path like /admin, or empty")
         if parts.scheme != "https" and not (self.development and parts.scheme == "http"):
             raise ConfigurationError("IDPROTECT_ISSUER must be https (http only with IDPROTECT_DEVELOPMENT)")
         if not self.development and "outbox" in (self.sms_sender, self.mail_sender):

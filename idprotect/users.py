@@ -29,10 +29,11 @@ from idprotect.models import (
     table_of,
 )
 from idprotect.passwords import USED
+from idprotect.roles import Role
 from idprotect.runtime import breach_count, runtime, settings
 
 REMEMBERED_PASSWORDS = 3
-ADMINISTRATOR = "administrator"
+ADMINISTRATOR = str(Role.ADMINISTRATOR)
 _BY_NAME = select(User).where(User.username == bindparam("username"))
 _table = table_of(User)
 _STILL_HAS = (
@@ -283,8 +284,7 @@ def delete(user: User, by: str, reason: str) -> None:
 
     :raises InteractionError: for the last administrator, and for somebody whom a host application still knows.
     """
-    if ADMINISTRATOR in user.roles and user.enabled and len(administrators()) == 1:
-        raise InteractionError("This is the last administrator. Make another one first.")
+    keep_an_administrator(user)
     if runtime().directory.is_kept_elsewhere(user):
         raise InteractionError("The host application keeps this user; delete it there first.")
     sessions.end_all(user.id, "deleted", actor=by)
@@ -302,10 +302,42 @@ def delete(user: User, by: str, reason: str) -> None:
     session().flush()
 
 
+def set_roles(user: User, names: tuple[str, ...], by: str) -> None:
+    """Give a user these roles and no others; their sign-ins end, so that nobody goes on with what was taken away.
+
+    :raises InteractionError: when nobody would be left who administers.
+    """
+    if user.host_id is not None:
+        raise InteractionError("The host application gives roles; change them there.")
+    if ADMINISTRATOR not in names:
+        keep_an_administrator(user)
+    before, user.roles = list(user.roles), sorted(set(names))
+    sessions.end_all(user.id, "roles_changed", actor=by)
+    audit.record(
+        Event.USER_CHANGED,
+        actor=by,
+        user_id=user.id,
+        change="roles",
+        before={"roles": before},
+        after={"roles": list(user.roles)},
+    )
+
+
+def keep_an_administrator(user: User) -> None:
+    """Refuse to go on when this user is the last who administers.
+
+    :raises InteractionError: saying so.
+    """
+    if user.enabled and ADMINISTRATOR in user.roles and len(administrators()) == 1:
+        raise InteractionError("This is the last administrator. Make another one first.")
+
+
 def set_enabled(user: User, enabled: bool, by: str) -> None:
     """Let a user sign in, or stop that and end everything."""
     if user.host_id is not None and user.enabled != enabled:
         raise InteractionError("The host application decides who may sign in; change it there.")
+    if not enabled:
+        keep_an_administrator(user)
     user.enabled = enabled
     if not enabled:
         sessions.end_all(user.id, "disabled", actor=by)

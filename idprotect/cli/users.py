@@ -25,6 +25,7 @@ idprotect.add_command(user_group)
 @click.option("--email")
 @click.option("--group", "groups", multiple=True)
 @click.option("--administrator", is_flag=True)
+@click.option("--role", "roles", multiple=True, help="In the console, or any that policies name.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def create_user(
     username: str,
@@ -32,16 +33,27 @@ def create_user(
     email: str | None,
     groups: tuple[str, ...],
     administrator: bool,
+    roles: tuple[str, ...],
     password_stdin: bool,
 ) -> Result:
     """Create a user; without --password-stdin a temporary password is made and shown once."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    roles = (users.ADMINISTRATOR,) if administrator else ()
+    roles += (users.ADMINISTRATOR,) if administrator else ()
     user = users.create(username, password, by=operator(), name=name, email=email, groups=groups, roles=roles)
     made = shown.user(user)
     if password is None:
         made["temporary_password"] = users.set_temporary_password(user, operator())
     return made
+
+
+@command(user_group, "roles")
+@click.argument("username")
+@click.argument("roles", nargs=-1)
+def set_roles(username: str, roles: tuple[str, ...]) -> Result:
+    """Give a user these roles and no others: reader, help_desk, operator, policy_editor, administrator, or your own."""
+    user = users.get(username)
+    users.set_roles(user, roles, operator())
+    return shown.user(user)
 
 
 @command(user_group, "list")

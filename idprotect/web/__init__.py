@@ -1,10 +1,9 @@
 """The pages and endpoints, as one blueprint; every answer of it has the security headers."""
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from idprotect import notifications, pages
-from idprotect.models import has_session, session
+from idprotect import pages
 from idprotect.web import account, authorize, interaction, outbox, sign_in, tokens
 
 GET, POST = ["GET"], ["POST"]
@@ -15,8 +14,6 @@ PROTOCOL_ENDPOINTS = frozenset({"authorize", "token", "introspect", "revoke", "u
 
 #: Where a GET gives a code out, as the protocol wants it; a HEAD must change nothing, so there is none.
 CODE_ENDPOINTS = frozenset({"authorize", "resume"})
-
-LARGEST_BODY = 64 * 1024
 
 #: path, endpoint, view, methods
 ROUTES = (
@@ -62,41 +59,16 @@ def create_blueprint() -> Blueprint:
     )
     for path, endpoint, view, methods in (*ROUTES, *SIGN_IN_ROUTES):
         blueprint.add_url_rule(path, endpoint, view, methods=methods)
+    pages.attach(blueprint)
     blueprint.before_request(_guard)
-    blueprint.after_request(_finish)
-    blueprint.teardown_request(_clean_up)
-    pages.register_errors(blueprint)
     return blueprint
 
 
 def _guard() -> Response | None:
-    """Turn away what no page or endpoint should have to think about."""
-    request.max_content_length = LARGEST_BODY
-    if len(request.query_string) > pages.LONGEST_QUERY or len(request.path) > pages.LONGEST_PATH:
-        abort(414)
-    if not request.query_string.decode("latin-1").isprintable() or not request.query_string.isascii():
-        abort(400)  # RFC 3986 section 2: whatever is not printable ASCII comes percent-encoded
-    if "\x00" in request.path or not request.path.isprintable():
-        abort(404)
+    """Refuse what is not asked for as it has to be."""
     endpoint = (request.endpoint or "").rpartition(".")[2]
     if request.method == "HEAD" and endpoint in CODE_ENDPOINTS:
         raise MethodNotAllowed(["GET"])
     if request.method == "POST" and endpoint not in PROTOCOL_ENDPOINTS and pages.is_foreign_post():
-        return pages.error_page(
-            403, "That did not work", "This was sent from another site, so nothing was done."
-        )
+        return pages.refuse_foreign_post()
     return None
-
-
-def _finish(response: Response) -> Response:
-    if response.status_code < 500:
-        notifications.flush()
-    if (request.endpoint or "").endswith(".static") and response.status_code < 400:
-        response.headers["Cache-Control"] = "public, max-age=3600"
-    return pages.secure(response)
-
-
-def _clean_up(error: BaseException | None) -> None:
-    """Whatever was not committed on purpose is undone."""
-    if has_session():
-        session().rollback()

@@ -332,6 +332,8 @@ def test_the_console_asks_everybody_for_a_second_factor_whatever_the_policies_sa
     assert decide(console=True, **PROVED).allowed
     emergency = in_force(BLOCK_ALL, emergency=True)
     assert evaluate(emergency, asking(console=True, registered=True)).steps == (Step.MFA,)
+    break_glass = in_force(break_glass=frozenset({"ada"}))
+    assert evaluate(break_glass, asking(console=True, registered=True)).steps == (Step.MFA,)
     assert steps(registration(14), console=True, registration_skipped=True) == (Step.MFA_REGISTRATION,)
 
 

@@ -1,0 +1,29 @@
+"""The administrator's console: Flask-Admin's views and menu, in our own pages, behind the gate.
+
+Who may see and do what stands in :mod:`idprotect.roles`. Nothing is decided or carried out here: the verbs are those of
+the modules below, as for the command line.
+"""
+
+from flask import Flask
+from flask_admin import Admin
+
+from idprotect.admin.overview import OverviewView
+from idprotect.admin.record_view import ApplicationsView, AuditView, DetectionsView
+from idprotect.admin.sign_in_view import RiskySignInsView, SessionsView, SignInsView
+from idprotect.admin.user_view import RiskyUsersView, UsersView
+
+
+def create_console(app: Flask, url: str) -> Admin:
+    """Add the console to an application, below *url*."""
+    console = Admin(app, name="Console", index_view=OverviewView("Overview", url=url), url=url)
+    console.add_views(
+        RiskyUsersView("Risky users", "Risk"),
+        RiskySignInsView("Risky sign-ins", "Risk"),
+        DetectionsView("Detections", "Risk"),
+        SignInsView("Sign-in log", "Activity"),
+        SessionsView("Sessions", "Activity"),
+        AuditView("Audit log", "Activity"),
+        UsersView("Users", "Directory"),
+        ApplicationsView("Applications", "Directory"),
+    )
+    return console

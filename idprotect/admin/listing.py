@@ -1,0 +1,311 @@
+"""Lists: what a list consists of, and how one page of it, its size and its whole are read.
+
+A list is a value: columns, filters, a search, an order. What the address asks of it is checked against that value, so
+nothing of the address reaches a statement but as a parameter. Pages begin after a key, not at a number, and nothing is
+counted beyond :data:`COUNTED`: a list of a million rows answers as fast as one of a hundred.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, select, true, tuple_
+from sqlalchemy.sql.elements import ColumnElement
+
+from idprotect import clock
+from idprotect.errors import InteractionError
+from idprotect.models import session
+
+PAGE_SIZE = 50
+EXPORT_SIZE = 1000
+COUNTED = 10_000
+LONGEST_TEXT = 256
+LARGEST_KEY = 2**31
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One thing that a list shows of each row.
+
+    :param value: what is selected, or a function that returns it.
+    :param kind: how it is shown: ``text``, ``time``, ``level``, ``state``, ``word``, ``mono``, ``yes``, ``items``, ….
+    :param sortable: rows can be ordered by it; it is never NULL then.
+    :param link: endpoint and argument that this cell leads to, and the column with the argument's value.
+    :param shown: whether one sees it without having asked for it; a file has it in any case.
+    """
+
+    name: str
+    label: str
+    value: Any
+    kind: str = "text"
+    sortable: bool = False
+    link: tuple[str, str, str] | None = None
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One question that narrows a list down.
+
+    :param condition: turns the answer into a condition; raises ValueError for an answer that makes no sense.
+    :param choices: value → label; empty: free text.
+    """
+
+    name: str
+    label: str
+    condition: Callable[[str], Condition]
+    choices: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One list.
+
+    :param key: identifies a row, and breaks ties of the order.
+    :param order: the usual order: name of a column, with ``-`` before it when the highest comes first.
+    :param joined: gives a statement the tables that it needs beside the key's.
+    :param always: the rows that it is a list of.
+    :param hidden: what links and acts need beside the columns.
+    :param presets: label → filters, for the links above the list.
+    """
+
+    name: str
+    title: str
+    about: str
+    key: Any
+    columns: Sequence[Column]
+    order: str
+    filters: Sequence[Filter] = ()
+    hidden: Mapping[str, Any] = field(default_factory=dict)
+    joined: Callable[[Select[Any]], Select[Any]] = lambda statement: statement
+    always: Callable[[], Condition] = true
+    search: Callable[[str], Condition] | None = None
+    search_label: str = "Search"
+    presets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    acts: Sequence[str] = ()
+
+    def column(self, name: str) -> Column:
+        """Return the column called *name*."""
+        return next(column for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an address asks of a list: checked, and nothing but what the list knows.
+
+    :param answers: filter → answer.
+    :param order: as in :class:`Listing`.
+    :param after, before: the key of the row at which the page begins or ends.
+    """
+
+    listing: Listing
+    answers: Mapping[str, str] = field(default_factory=dict)
+    search: str = ""
+    order: str = ""
+    after: str = ""
+    before: str = ""
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, listing: Listing, arguments: Any) -> "Asked":
+        """Read the arguments of an address.
+
+        :raises InteractionError: for an answer or order that the list does not have; showing everything instead would
+            be another list than the one that was asked for.
+        """
+        answers = {f.name: text for f in listing.filters if (text := arguments.get(f.name, "").strip())}
+        order = arguments.get("sort") or listing.order
+        sortable = {column.name for column in listing.columns if column.sortable}
+        search = arguments.get("q", "").strip() if listing.search else ""
+        typed = (search, *answers.values())
+        if order.removeprefix("-") not in sortable or any(map(_is_odd, typed)):
+            raise InteractionError("This list cannot be shown like that.")
+        shown = set(arguments.getlist("column"))
+        asked = cls(
+            listing,
+            answers,
+            search,
+            order,
+            arguments.get("after", ""),
+            arguments.get("before", ""),
+            tuple(c.name for c in listing.columns if (c.name in shown if shown else c.shown)),
+        )
+        asked.condition()
+        return asked
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the address again, without those that say nothing, and without the page."""
+        usual = tuple(c.name for c in self.listing.columns if c.shown)
+        said = {
+            **self.answers,
+            "q": self.search,
+            "sort": self.order if self.order != self.listing.order else "",
+            "column": list(self.columns) if self.columns != usual else [],
+        }
+        return {name: value for name, value in said.items() if value}
+
+    def condition(self) -> Condition:
+        """Return what the rows have to be.
+
+        :raises InteractionError: for an answer that makes no sense.
+        """
+        conditions = [self.listing.always()]
+        for question in self.listing.filters:
+            if question.name in self.answers:
+                try:
+                    conditions.append(question.condition(self.answers[question.name]))
+                except ValueError:
+                    raise InteractionError(f"“{question.label}” cannot be what was asked for.") from None
+        if self.search and self.listing.search is not None:
+            conditions.append(self.listing.search(self.search))
+        return and_(*conditions)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of a list.
+
+    :param before, after: where the neighbouring pages end and begin; empty when there is none.
+    """
+
+    rows: Sequence[Row[Any]]
+    before: str = ""
+    after: str = ""
+
+
+def read(asked: Asked, size: int = PAGE_SIZE) -> Found:
+    """Read one page: one row more than it has, to know whether there is another."""
+    backwards = bool(asked.before)
+    statement = _ordered(asked, backwards)
+    if place := asked.before or asked.after:
+        statement = statement.where(_beyond(asked, place, backwards))
+    rows = list(session().execute(statement.limit(size + 1)).all())
+    more, rows = len(rows) > size, rows[:size]
+    if backwards:
+        rows.reverse()
+    if not rows:
+        return Found(rows)
+    has_before = more if backwards else bool(asked.after)
+    has_after = True if backwards else more
+    return Found(
+        rows,
+        _encode(asked, rows[0]) if has_before else "",
+        _encode(asked, rows[-1]) if has_after else "",
+    )
+
+
+def count(asked: Asked) -> int:
+    """Return how many rows there are, counting no further than one beyond :data:`COUNTED`."""
+    listing = asked.listing
+    some = listing.joined(select(listing.key)).where(asked.condition()).limit(COUNTED + 1)
+    return session().scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def read_all(asked: Asked) -> Iterator[Row[Any]]:
+    """Read every row of a list in its order, page by page, whatever page was asked for."""
+    page = replace(asked, after="", before="")
+    while True:
+        found = read(page, EXPORT_SIZE)
+        yield from found.rows
+        if not found.after:
+            return
+        page = replace(page, after=found.after)
+
+
+# Filters that several lists have
+
+
+def choice(
+    name: str, label: str, condition: Callable[[str], Condition], choices: Mapping[str, str]
+) -> Filter:
+    """Let one of some answers be chosen."""
+
+    def checked(text: str) -> Condition:
+        if text not in choices:
+            raise ValueError(text)
+        return condition(text)
+
+    return Filter(name, label, checked, choices, "choice")
+
+
+def equal(value: Any) -> Callable[[str], Condition]:
+    """Ask for rows in which a value is the very text."""
+    return lambda text: value == text
+
+
+PERIODS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
+
+
+def times(value: Any) -> tuple[Filter, ...]:
+    """Let a time be chosen: within the last hours or days, or from one day to another (UTC)."""
+    return (
+        choice("within", "In the last", lambda text: value >= clock.now() - period(text), PERIODS),
+        Filter("from", "From (UTC)", lambda text: value >= _day(text), kind="date"),
+        Filter("to", "To (UTC)", lambda text: value < _day(text) + timedelta(days=1), kind="date"),
+    )
+
+
+def period(text: str) -> timedelta:
+    """Return the duration of one of :data:`PERIODS`."""
+    return timedelta(hours=int(text[:-1])) if text.endswith("h") else timedelta(days=int(text[:-1]))
+
+
+def _is_odd(text: str) -> bool:
+    return len(text) > LONGEST_TEXT or not text.isprintable()
+
+
+def _day(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}T00:00:00+00:00")
+
+
+# Paging by key
+
+
+def _ordered(asked: Asked, backwards: bool) -> Select[Any]:
+    listing = asked.listing
+    values = {column.name: column.value for column in listing.columns} | dict(listing.hidden)
+    labelled = [(value() if callable(value) else value).label(name) for name, value in values.items()]
+    statement = listing.joined(select(*labelled, listing.key.label("key"))).where(asked.condition())
+    column = listing.column(asked.order.removeprefix("-"))
+    downwards = asked.order.startswith("-") != backwards
+    parts = (column.value, listing.key)
+    return statement.order_by(*(part.desc() if downwards else part.asc() for part in parts))
+
+
+def _beyond(asked: Asked, place: str, backwards: bool) -> Condition:
+    column = asked.listing.column(asked.order.removeprefix("-"))
+    types = [column.value.type, asked.listing.key.type]
+    here = tuple_(*_decode(place, [kind.python_type for kind in types]), types=types)
+    key = tuple_(column.value, asked.listing.key)
+    return key < here if asked.order.startswith("-") != backwards else key > here
+
+
+def _encode(asked: Asked, row: Row[Any]) -> str:
+    value = row._mapping[asked.order.removeprefix("-")]
+    plain = value.isoformat() if isinstance(value, datetime) else value
+    return base64.urlsafe_b64encode(json.dumps([plain, row.key]).encode()).decode().rstrip("=")
+
+
+def _decode(place: str, kinds: Sequence[type]) -> list[Any]:
+    """Read a place back; it comes from an address, so whatever is not of the right kind is no place."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(place + "=" * (-len(place) % 4)))
+        return [_of_kind(value, kind) for value, kind in zip(values, kinds, strict=True)]
+    except (ValueError, TypeError):
+        raise InteractionError("This page of the list does not exist.") from None
+
+
+def _of_kind(value: Any, kind: type) -> Any:
+    if kind is datetime and (at := datetime.fromisoformat(value)).tzinfo is not None:
+        return at
+    is_text = kind is str and isinstance(value, str) and value.isprintable()
+    is_number = kind is int and isinstance(value, int) and abs(value) < LARGEST_KEY
+    if is_text or is_number:
+        return value
+    raise ValueError(value)

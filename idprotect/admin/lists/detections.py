@@ -1,0 +1,66 @@
+"""The list of risk detections."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from idprotect.admin.listing import Column, Condition, Filter, Listing, choice, equal, times
+from idprotect.admin.lists import words
+from idprotect.models import RiskDetection, User
+from idprotect.risk.levels import About, Timing
+
+_TO_USER = ("idprotect_admin_users.details", "user_id", "user_id")
+_TO_SIGN_IN = ("idprotect_admin_sign_ins.details", "sign_in_id", "sign_in_id")
+
+
+def _with_user(statement: Select[Any]) -> Select[Any]:
+    return statement.select_from(RiskDetection).outerjoin(User, User.id == RiskDetection.user_id)
+
+
+def _of_user(text: str) -> Condition:
+    return RiskDetection.user_id.in_(select(User.id).where(User.username == text.lower()))
+
+
+DETECTIONS = Listing(
+    name="detections",
+    title="Detections",
+    about="Each suspicious thing that was found, with its reasons, and what became of it.",
+    key=RiskDetection.id,
+    columns=(
+        Column("at", "Time (UTC)", RiskDetection.detected_at, "time", sortable=True, link=_TO_SIGN_IN),
+        Column("user", "User", User.username, link=_TO_USER),
+        Column("detection", "Detection", RiskDetection.name, "word"),
+        Column("level", "Level", RiskDetection.level, "level"),
+        Column("state", "State", RiskDetection.state, "state"),
+        Column("reasons", "Reasons", RiskDetection.reasons, "items"),
+        Column("detail", "Detail", RiskDetection.detail, "word", shown=False),
+        Column("about", "About", RiskDetection.about, "word", shown=False),
+        Column("timing", "Timing", RiskDetection.timing, "word", shown=False),
+        Column("closed", "Closed", RiskDetection.closed_at, "time", shown=False),
+        Column("closed_by", "Closed by", RiskDetection.closed_by, shown=False),
+    ),
+    order="-at",
+    filters=(
+        Filter("detection", "Detection", lambda text: RiskDetection.name == text),
+        words.level("level", "Level", RiskDetection.level),
+        words.state(RiskDetection.state),
+        words.detail(RiskDetection.detail),
+        choice("about", "About", equal(RiskDetection.about), words.labels(About)),
+        choice("timing", "Timing", equal(RiskDetection.timing), words.labels(Timing)),
+        Filter("user", "User name", _of_user),
+        *times(RiskDetection.detected_at),
+    ),
+    hidden={
+        "id": RiskDetection.id,
+        "user_id": RiskDetection.user_id,
+        "sign_in_id": RiskDetection.sign_in_id,
+    },
+    joined=_with_user,
+    search=_of_user,
+    search_label="User name",
+    presets={
+        "Open": {"state": "open"},
+        "High this week": {"level": "high", "within": "7d"},
+        "Found later": {"timing": "offline"},
+    },
+)

@@ -1,0 +1,184 @@
+"""Lists of sign-ins: the log, those with risk, and those that are still good as sessions."""
+
+import ipaddress
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, case, exists, literal_column, or_, select
+
+from idprotect import clock
+from idprotect.admin.listing import Column, Condition, Filter, Listing, choice, times
+from idprotect.admin.lists import words
+from idprotect.models import Receipt, RiskDetection, SignIn, User
+from idprotect.runtime import settings
+
+#: What came of a sign-in.
+OUTCOMES = {
+    "failed": "wrong password",
+    "completed": "signed in",
+    "stopped": "not completed",
+}
+_OUTCOME = case(
+    (~SignIn.succeeded, "failed"), (SignIn.completed_at.is_not(None), "completed"), else_="stopped"
+)
+#: As it stands in the partial index, which is used only when the condition is the very same.
+_RISKY = SignIn.risk_state != literal_column("'none'")
+_TO_SIGN_IN = ("idprotect_admin_sign_ins.details", "sign_in_id", "id")
+_TO_USER = ("idprotect_admin_users.details", "user_id", "user_id")
+
+
+def _with_user(statement: Select[Any]) -> Select[Any]:
+    return statement.select_from(SignIn).outerjoin(User, User.id == SignIn.user_id)
+
+
+def outcome_of(sign_in: SignIn) -> str:
+    """Return what came of a sign-in, in the words of :data:`OUTCOMES`."""
+    if not sign_in.succeeded:
+        return "failed"
+    return "completed" if sign_in.completed_at is not None else "stopped"
+
+
+def _outcome(text: str) -> Condition:
+    if text == "failed":
+        return ~SignIn.succeeded
+    done = SignIn.completed_at
+    return and_(SignIn.succeeded, done.is_not(None) if text == "completed" else done.is_(None))
+
+
+def _of_user(text: str) -> Condition:
+    found = select(User.id).where(User.username == text.lower())
+    return SignIn.user_id.in_(found)
+
+
+def _search(text: str) -> Condition:
+    """Find by address, by user, or by the reference number that a person reads out."""
+    try:
+        return SignIn.ip_address == str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    found = select(Receipt.sign_in_id).where(Receipt.reference == text.upper())
+    return or_(_of_user(text), SignIn.id.in_(found))
+
+
+def _at_application(text: str) -> Condition:
+    return exists().where(Receipt.sign_in_id == SignIn.id, Receipt.client_id == text)
+
+
+def _with_detection(text: str) -> Condition:
+    return exists().where(RiskDetection.sign_in_id == SignIn.id, RiskDetection.name == text)
+
+
+def _address(text: str) -> Condition:
+    return SignIn.ip_address == str(ipaddress.ip_address(text))
+
+
+def usable() -> Condition:
+    """Whether a browser still holds it, and has used it lately enough."""
+    now, limits = clock.now(), settings()
+    return and_(
+        SignIn.cookie_hash.is_not(None),
+        SignIn.ended_at.is_(None),
+        SignIn.signed_in_at > now - timedelta(seconds=limits.session_absolute),
+        SignIn.expires_at > now,
+        SignIn.last_seen_at > now - timedelta(seconds=limits.session_idle),
+    )
+
+
+_AT = Column("at", "Time (UTC)", SignIn.signed_in_at, "time", sortable=True, link=_TO_SIGN_IN)
+_USER = Column("user", "User", User.username, link=_TO_USER)
+_WHERE = (
+    Column("device", "Device", SignIn.device_name),
+    Column("ip", "Address", SignIn.ip_address, "mono"),
+    Column("place", "Place", SignIn.place, shown=False),
+    Column("country", "Country", SignIn.country, shown=False),
+    Column("user_agent", "User agent", SignIn.user_agent, shown=False),
+)
+_LEVELS = (
+    Column("real_time", "Risk then", SignIn.risk_level, "level"),
+    Column("aggregated", "Risk now", SignIn.aggregated_level, "level"),
+    Column("state", "State", SignIn.risk_state, "state"),
+)
+_HIDDEN = {"id": SignIn.id, "user_id": SignIn.user_id}
+_USER_FILTER = Filter("user", "User name", _of_user)
+_ADDRESS_FILTER = Filter("ip", "Address", _address)
+_OUTCOME_FILTER = choice("outcome", "What came of it", _outcome, OUTCOMES)
+
+SIGN_INS = Listing(
+    name="sign_ins",
+    title="Sign-in log",
+    about="Every sign-in, good or bad, with what came of it.",
+    key=SignIn.id,
+    columns=(
+        _AT,
+        _USER,
+        Column("outcome", "Outcome", _OUTCOME, "outcome"),
+        *_WHERE,
+        *_LEVELS[:2],
+        Column("amr", "Proved by", SignIn.amr, "items", shown=False),
+    ),
+    order="-at",
+    filters=(_USER_FILTER, _ADDRESS_FILTER, _OUTCOME_FILTER, *times(SignIn.signed_in_at)),
+    hidden=_HIDDEN,
+    joined=_with_user,
+    search=_search,
+    search_label="User name, address or reference number",
+    presets={
+        "Last 24 hours": {"within": "24h"},
+        "Wrong passwords today": {"outcome": "failed", "within": "24h"},
+        "Not completed this week": {"outcome": "stopped", "within": "7d"},
+    },
+)
+
+RISKY_SIGN_INS = Listing(
+    name="risky_sign_ins",
+    title="Risky sign-ins",
+    about="Sign-ins in which something was found. “Risk then” is what policies used; “risk now” follows what is open.",
+    key=SignIn.id,
+    columns=(_AT, _USER, *_LEVELS, Column("detail", "Detail", SignIn.risk_detail, "word"), *_WHERE),
+    order="-at",
+    filters=(
+        words.level("then", "Risk then", SignIn.risk_level),
+        words.level("now", "Risk now", SignIn.aggregated_level),
+        words.state(SignIn.risk_state),
+        Filter("detection", "Detection", _with_detection),
+        Filter("client", "Application (id)", _at_application),
+        _USER_FILTER,
+        _ADDRESS_FILTER,
+        Filter("country", "Country", lambda text: SignIn.country == text.upper()),
+        _OUTCOME_FILTER,
+        *times(SignIn.signed_in_at),
+    ),
+    hidden=_HIDDEN,
+    joined=_with_user,
+    always=lambda: _RISKY,
+    search=_search,
+    search_label="User name, address or reference number",
+    presets={
+        "Open": {"state": "open"},
+        "High and open": {"now": "high", "state": "open"},
+        "Got in at risk": {"outcome": "completed", "state": "open"},
+    },
+)
+
+SESSIONS = Listing(
+    name="sessions",
+    title="Sessions",
+    about="Sign-ins that a browser holds and has used lately. Refresh tokens may live on after that.",
+    key=SignIn.id,
+    columns=(
+        Column("at", "Signed in (UTC)", SignIn.signed_in_at, "time", sortable=True, link=_TO_SIGN_IN),
+        _USER,
+        Column("seen", "Last used", SignIn.last_seen_at, "time"),
+        *_WHERE,
+        Column("amr", "Proved by", SignIn.amr, "items"),
+        _LEVELS[1],
+    ),
+    order="-at",
+    filters=(_USER_FILTER, _ADDRESS_FILTER, words.level("now", "Risk now", SignIn.aggregated_level)),
+    hidden=_HIDDEN,
+    joined=_with_user,
+    always=usable,
+    search=_search,
+    search_label="User name or address",
+    presets={"At risk": {"now": "low"}},
+)

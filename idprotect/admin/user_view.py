@@ -1,0 +1,86 @@
+"""Lists of people, and the page of one: risk with its ledger, factors, devices, sessions, and what happened."""
+
+from typing import Any
+
+from flask import Response, abort, url_for
+from sqlalchemy import Select, select
+
+from idprotect import methods, roles
+from idprotect.admin import door
+from idprotect.admin.list_view import ListView
+from idprotect.admin.lists import RISKY_USERS, USERS
+from idprotect.admin.lists.people import registration_status
+from idprotect.admin.lists.sign_ins import outcome_of
+from idprotect.admin.lists.sign_ins import usable as usable_sign_in
+from idprotect.admin.view import expose
+from idprotect.models import (
+    AuditEvent,
+    Authenticator,
+    Device,
+    RiskDetection,
+    RiskHistory,
+    SignIn,
+    User,
+    session,
+)
+
+SHOWN = 20
+
+
+class RiskyUsersView(ListView):
+    """People at risk."""
+
+    key, listing = "risky_users", RISKY_USERS
+
+
+class UsersView(ListView):
+    """Everybody."""
+
+    key, listing = "users", USERS
+
+    @expose("/<user_id>")
+    def details(self, user_id: str) -> Response:
+        """One person; the help desk sees who it is and how they can sign in."""
+        user = session().get(User, user_id)
+        if user is None:
+            abort(404)
+        shows_evidence = door.may(roles.EVIDENCE)
+        return self.page(
+            "user.html",
+            user=user,
+            registration=session().scalar(select(registration_status()).where(User.id == user.id)),
+            methods=[_method(row) for row in _of(user, Authenticator, Authenticator.created_at)],
+            shows_evidence=shows_evidence,
+            list_url=url_for(f"{self.endpoint}.index"),
+            **(_evidence(user) if shows_evidence else {}),
+        )
+
+
+def _evidence(user: User) -> dict[str, Any]:
+    sessions = select(SignIn).where(SignIn.user_id == user.id, usable_sign_in())
+    sign_ins = _of(user, SignIn, SignIn.signed_in_at)
+    return {
+        "history": _of(user, RiskHistory, RiskHistory.id),
+        "detections": _of(user, RiskDetection, RiskDetection.detected_at),
+        "sessions": _newest(sessions, SignIn.signed_in_at),
+        "devices": _of(user, Device, Device.last_seen_at),
+        "sign_ins": [(sign_in, outcome_of(sign_in)) for sign_in in sign_ins],
+        "events": _of(user, AuditEvent, AuditEvent.id),
+        "shown": SHOWN,
+    }
+
+
+def _of(user: User, model: Any, order: Any) -> Any:
+    return _newest(select(model).where(model.user_id == user.id), order)
+
+
+def _newest(statement: Select[Any], order: Any) -> Any:
+    return session().scalars(statement.order_by(order.desc()).limit(SHOWN)).all()
+
+
+def _method(authenticator: Authenticator) -> dict[str, Any]:
+    method = methods.METHODS.get(authenticator.method)
+    return {
+        "label": method.label if method is not None else authenticator.method,
+        "row": authenticator,
+    }

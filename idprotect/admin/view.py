@@ -1,0 +1,81 @@
+"""What every view of the console is made of: its door, its headers, its menu, and how it is shown."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import flask_admin
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
+
+from idprotect import pages
+from idprotect.admin import door
+from idprotect.forms import PageForm
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def expose(url: str, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
+    """Make a function a page; Flask-Admin's own, with its types."""
+    return flask_admin.expose(url, methods)  # type: ignore[no-any-return]
+
+
+class ConsoleView(flask_admin.BaseView):  # type: ignore[misc]
+    """One part of the console. ``key`` is its name in the matrix of roles and in its endpoints."""
+
+    key = ""
+
+    def __init__(self, name: str, category: str | None = None, url: str | None = None) -> None:
+        endpoint = "idprotect_admin" if self.key == "overview" else f"idprotect_admin_{self.key}"
+        path = url if url is not None else self.key.replace("_", "-")
+        super().__init__(name, category, endpoint=endpoint, url=path)
+
+    def create_blueprint(self, admin: Any) -> Blueprint:
+        """Make the blueprint, with the headers and error pages that all answers of ours have."""
+        blueprint: Blueprint = super().create_blueprint(admin)
+        pages.attach(blueprint)
+        blueprint.before_request(_refuse_foreign_post)
+        blueprint.register_error_handler(HTTPException, pages.http_error)
+        return blueprint
+
+    def is_accessible(self) -> bool:
+        """Whether the menu has this view for whoever is here."""
+        return door.may(f"{self.key}.index")
+
+    def _handle_view(self, name: str, **_: Any) -> Any:
+        return door.enter(f"{self.key}.{name}")
+
+    def _run_view(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Flask-Admin's own calls again with other arguments after any TypeError, and hides what was wrong.
+        return function(self, *args, **kwargs)
+
+    def page(self, template: str, **variables: Any) -> Response:
+        """Show a page of the console."""
+        return pages.render(
+            f"admin/{template}",
+            menu=_menu(self),
+            person=door.person().user,
+            may=door.may,
+            form=variables.pop("form", None) or PageForm.for_page("console"),
+            **variables,
+        )
+
+
+def _refuse_foreign_post() -> Response | None:
+    is_foreign = request.method == "POST" and pages.is_foreign_post()
+    return pages.refuse_foreign_post() if is_foreign else None
+
+
+def _menu(view: ConsoleView) -> list[dict[str, Any]]:
+    """Return the groups of the menu with the links that whoever is here may follow."""
+    groups: list[dict[str, Any]] = []
+    for item in view.admin.menu():
+        is_group = item.is_category()
+        children = item.get_children() if is_group else [item]
+        links = [
+            {"name": child.name, "url": child.get_url(), "current": child.is_active(view)}
+            for child in children
+            if child.is_accessible() and child.is_visible()
+        ]
+        if links:
+            groups.append({"name": item.name if is_group else None, "links": links})
+    return groups

@@ -1,0 +1,70 @@
+"""Who may do what in the administrator's console: the one matrix of roles, pages and acts. Closed by default.
+
+A role is a name in ``User.roles``. What stands in neither table is nobody's.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who somebody is in the console."""
+
+    READER = "reader"
+    HELP_DESK = "help_desk"
+    OPERATOR = "operator"
+    POLICY_EDITOR = "policy_editor"
+    ADMINISTRATOR = "administrator"
+
+
+_ALL = frozenset(Role)
+#: Whoever may see addresses, devices, signals and everybody's history; the help desk sees what a caller asks about.
+_READ = _ALL - {Role.HELP_DESK}
+_RISK = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
+_RESET = frozenset({Role.HELP_DESK, Role.ADMINISTRATOR})
+_POLICIES = frozenset({Role.POLICY_EDITOR, Role.ADMINISTRATOR})
+
+#: Page → who may see it. The name is ``view.function``.
+PAGES: Mapping[str, frozenset[Role]] = {
+    "overview.index": _ALL,
+    "overview.find": _ALL,
+    "overview.elsewhere": _ALL,
+    "risky_users.index": _READ,
+    "risky_users.file": _READ,
+    "risky_sign_ins.index": _READ,
+    "risky_sign_ins.file": _READ,
+    "detections.index": _READ,
+    "detections.file": _READ,
+    "sign_ins.index": _READ,
+    "sign_ins.file": _READ,
+    "sign_ins.details": _ALL,
+    "sessions.index": _READ,
+    "sessions.file": _READ,
+    "audit.index": _READ,
+    "audit.file": _READ,
+    "audit.details": _READ,
+    "users.index": _ALL,
+    "users.file": _READ,
+    "users.details": _ALL,
+    "applications.index": _READ,
+    "applications.file": _READ,
+    "applications.details": _READ,
+}
+
+#: What a page shows only to some who may see it.
+EVIDENCE = "evidence"
+_PARTS: Mapping[str, frozenset[Role]] = {EVIDENCE: _READ}
+
+#: Act → who may do it. Nobody acts on themselves; on somebody with a role only an administrator does.
+ACTS: Mapping[str, frozenset[Role]] = {}
+
+
+def of(names: Collection[str]) -> frozenset[Role]:
+    """Return the roles among the names of a user's roles; a host application may have others beside them."""
+    return frozenset(role for role in Role if role in names)
+
+
+def allows(names: Collection[str], what: str) -> bool:
+    """Whether somebody with these roles may see a page, or a part of one, or do an act."""
+    allowed = PAGES.get(what) or _PARTS.get(what) or ACTS.get(what) or frozenset()
+    return bool(of(names) & allowed)
