@@ -3,7 +3,8 @@
 Ordinary means: without sign-in risk, with the password alone, from where the user last got in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -12,6 +13,7 @@ from idprotect import clock, protection, users
 from idprotect.conditional_access import AccessRequest, PolicySet
 from idprotect.models import Authenticator, SignIn, User, session
 from idprotect.risk import RiskLevel
+from idprotect.runtime import runtime
 
 #: The client of our own pages; policies can name it.
 ACCOUNT = "idprotect-account"
@@ -43,6 +45,34 @@ def administrators(policies: PolicySet, client_id: str = ACCOUNT) -> list[Access
 def one(user: User, policies: PolicySet, client_id: str = ACCOUNT) -> AccessRequest:
     """Return the facts of one user."""
     return next(_asking(_PEOPLE.where(User.id == user.id), policies, client_id))
+
+
+def imagined(policies: PolicySet, username: str, client_id: str = ACCOUNT, **known: Any) -> AccessRequest:
+    """Return the facts of an imagined sign-in: of a user as things stand, or of one that does not exist.
+
+    :param known: facts that are to be others, and ``ip_address``, from which country and locations follow.
+    """
+    user = runtime().directory.find(username)
+    facts = one(user, policies, client_id) if user is not None else _nobody(username, client_id)
+    if (address := known.pop("ip_address", None)) is not None:
+        place = runtime().intelligence.network(address).location
+        country = known.get("country", place.country if place else None)
+        known |= {"country": country, "locations": policies.locations_of(address, country)}
+    if known.get("user_risk") and "user_risk_at" not in known:
+        known["user_risk_at"] = facts.at
+    return replace(facts, **known)
+
+
+def having_proved(request: AccessRequest, amr: Iterable[str]) -> AccessRequest:
+    """Return the facts as they would be right after second factors were proved."""
+    return replace(request, registered=True, mfa_at=request.at, amr=request.amr | {*amr, "mfa"})
+
+
+def _nobody(username: str, client_id: str) -> AccessRequest:
+    now = clock.now()
+    return AccessRequest(
+        now, "imagined", username, client_id, signed_in_at=now, authenticated_at=now, amr=frozenset({"pwd"})
+    )
 
 
 def _asking(statement: Any, policies: PolicySet, client_id: str) -> Iterator[AccessRequest]:

@@ -13,6 +13,7 @@ from idprotect.audit import Event
 from idprotect.conditional_access import PolicySet, PolicyState, failed_tests, parse_policies
 from idprotect.errors import NotFound, PolicyError
 from idprotect.insights import guards
+from idprotect.insights.templates import with_template
 from idprotect.models import Client, PolicyVersion, run, session, table_of
 from idprotect.runtime import runtime
 
@@ -110,6 +111,19 @@ def with_state(draft: dict[str, Any], name: str, state: PolicyState) -> dict[str
         raise NotFound(f"no policy is called {name!r}")
     rows[0]["state"] = str(state)
     return draft
+
+
+def add_template(kind: str, by: str, author: str = "", *, block: bool = False) -> PolicySet:
+    """Put one of the specification's policies on trial.
+
+    :param author: a user name, left out of the policy.
+    :raises PolicyError: for a template that does not exist.
+    """
+    try:
+        draft = with_template(document(), kind, author, block=block)
+    except ValueError as error:
+        raise PolicyError([str(error)]) from None
+    return apply(draft, by, f"from the template {kind}")
 
 
 def roll_back(by: str, to: int | None = None, note: str = "", *, confirmation: str = "") -> PolicySet:

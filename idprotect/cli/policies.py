@@ -13,6 +13,7 @@ from idprotect.conditional_access import PolicySet, PolicyState, failed_tests, p
 from idprotect.conditional_access.toml import to_toml
 from idprotect.errors import IDProtectError
 from idprotect.insights import differences
+from idprotect.insights.templates import TEMPLATES
 from idprotect.models import PolicyVersion
 
 policy_group = AppGroup("policy", help="Conditional access policies.")
@@ -98,6 +99,15 @@ def export_policies(version: int | None) -> None:
         click.echo(to_toml(policies.stored(version).document), nl=False)
     except IDProtectError as error:
         raise click.ClickException(str(error)) from None
+
+
+@command(policy_group, "template")
+@click.argument("kind", type=click.Choice(list(TEMPLATES)))
+@click.option("--author", default="", help="A user name to leave out, so that a mistake cannot stop you.")
+@click.option("--block", is_flag=True, help="Stop people instead of letting them recover.")
+def add_template(kind: str, author: str, block: bool) -> Result:
+    """Add one of the specification's policies, in report-only."""
+    return _applied(policies.add_template(kind, operator(), author, block=block))
 
 
 @command(policy_group, "set-state")
