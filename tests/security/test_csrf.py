@@ -248,20 +248,16 @@ def test_a_form_is_taken_only_from_the_browser_and_page_that_it_was_made_for(pla
 
 
 def test_every_route_that_takes_a_form_is_tried_here(place: Place) -> None:
-<<<<<<< HEAD
-    """Section 3, over all routes: a new one has to be added to FORMS, or to the endpoints for applications."""
-    tried = {endpoint for endpoint, _ in FORMS.values()} | PROTOCOL_ENDPOINTS | API_ENDPOINTS
-=======
-    """Section 3, over all routes: a new one has to be added to FORMS, or to the endpoints of the protocol.
+    """Section 3, over all routes: a new one has to be added to FORMS, or to the endpoints for applications.
 
     The console's are tried in ``tests/admin``.
     """
-    tried = {endpoint for endpoint, _ in FORMS.values()} | PROTOCOL_ENDPOINTS
->>>>>>> 61c5725 (Add the console: roles, lists, pages of one thing)
+    tried = {endpoint for endpoint, _ in FORMS.values()} | PROTOCOL_ENDPOINTS | API_ENDPOINTS
     taking = {
         rule.endpoint.rpartition(".")[2]
         for rule in place.app.url_map.iter_rules()
-        if (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"} and rule.endpoint.startswith("idprotect.")
+        if (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}
+        and not rule.endpoint.startswith("idprotect_admin")
     }
     assert taking == tried
 
