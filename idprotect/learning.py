@@ -13,6 +13,11 @@ def teach(user_id: str, sign_in: SignIn) -> None:
     sign_in.teaches = True
 
 
+def disown(user_id: str, sign_in: SignIn) -> None:
+    """Learn nothing from a sign-in: its user says that it was somebody else."""
+    sign_in.teaches = False
+
+
 def take_back(user_id: str, sign_in: SignIn) -> None:
     """Forget that a sign-in was confirmed: its outcome tells again."""
     sign_in.teaches = None

@@ -435,6 +435,21 @@ def test_extensions_are_made_before_the_application(folder: Path) -> None:
     assert isinstance(first.directory, HostDirectory) and first.directory is not second.directory
 
 
+def test_a_user_is_deleted_at_the_host_first(folder: Path) -> None:
+    """F104: our row would come back with another id at the next sign-in; once the host has forgotten them, it goes."""
+    site = Site(folder).protect()
+    ann = site.add("ann")
+    assert is_in(site.sign_in())
+    with site.app.app_context():
+        user = users.get("ann")
+        with pytest.raises(InteractionError, match="delete it there first"):
+            users.delete(user, "admin", "left")
+        site.db.session.delete(site.db.session.get(site.person, ann))
+        users.delete(user, "admin", "left")
+        session().commit()
+        assert session().scalar(select(func.count()).select_from(User)) == 0
+
+
 @pytest.mark.postgres
 def test_a_host_on_postgresql(folder: Path, postgres_url: str) -> None:
     site = Site(folder, postgres_url).protect()

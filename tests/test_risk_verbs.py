@@ -272,6 +272,20 @@ def test_this_was_me_teaches_the_stopped_sign_in(world: World) -> None:
     assert shown(world)["risk_level"] == "none"
 
 
+def test_a_sign_in_that_its_owner_disowns_teaches_nothing(world: World) -> None:
+    """F017: on the account page, of one that was let in; it would have taught the profile by its outcome."""
+    world.make_user()
+    world.browser("198.51.100.99").start().sign_in()
+    home = world.browser().start().sign_in()
+    with world.arranging():
+        rows = session().query(SignIn).order_by(SignIn.signed_in_at).all()
+        foreign, own = rows[0].id, rows[1].id
+    home.get(f"/account/sign-ins/{foreign}/report").submit(action="/report")
+    with world.arranging():
+        assert {row.id: row.teaches for row in session().query(SignIn)} == {foreign: False, own: None}
+    assert shown(world)["risk_level"] == "high"
+
+
 # recovery without a password
 
 

@@ -254,10 +254,13 @@ class Walk(RuleBasedStateMachine):
         return session().query(RiskHistory).filter_by(user_id=self.user_id).order_by(RiskHistory.id).all()
 
 
-@pytest.fixture
-def walk(tmp_path: Path, keys: Path, moved_clock: Clock) -> Iterator[type[Walk]]:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def walk(
+    tmp_path: Path, keys: Path, moved_clock: Clock, request: pytest.FixtureRequest
+) -> Iterator[type[Walk]]:
     tmp_path.chmod(0o700)
-    app = build_app("https://id.example", tmp_path, keys)
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    app = build_app("https://id.example", tmp_path, keys, IDPROTECT_DATABASE_URL=url)
     with app.test_request_context():
         migrations.upgrade()
         yield type("TheWalk", (Walk,), {"moved": moved_clock})
@@ -269,7 +272,7 @@ def test_whatever_is_done_levels_states_and_history_agree(walk: type[Walk]) -> N
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         walk,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

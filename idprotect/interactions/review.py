@@ -40,7 +40,7 @@ class Review:
             protection.confirm_own_sign_in(visit.user, stopped)
         elif stopped is not None and answer == "no":
             what = f"the stopped sign-in of {stopped.signed_in_at:%d %B %Y, %H:%M} UTC"
-            protection.report(visit.user, what, acting=visit.sign_in)
+            protection.report(visit.user, what, reported=stopped, acting=visit.sign_in)
         session().commit()
 
 

@@ -34,8 +34,13 @@ def voluntary_password_change(user: User, sign_in: SignIn | None) -> None:
     close(user.id, RiskEvent.VOLUNTARY_PASSWORD_CHANGE, user.username, "password change", acting=sign_in)
 
 
-def report(user: User, what: str, *, acting: SignIn | None = None) -> None:
-    """The user says "this was not me"; everything but the sign-in in which they say so ends."""
+def report(user: User, what: str, *, reported: SignIn | None = None, acting: SignIn | None = None) -> None:
+    """The user says "this was not me"; everything but the sign-in in which they say so ends.
+
+    :param reported: the sign-in that it is said of; None when they answer a message.
+    """
+    if reported is not None:
+        learning.disown(user.id, reported)
     raise_detection(user, reports.user_reported(what), actor=user.username)
     end(user.id, RiskEvent.USER_REPORTED, user.username, acting)
 

@@ -173,7 +173,7 @@ def report_sign_in(sign_in_id: str, current: Current) -> Response:
     what = f"sign-in of {_time(sign_in)} with {sign_in.device_name or 'an unknown browser'}"
     # Everything else ends; what is reported ends in any case, also when it is this one.
     acting = None if sign_in.id == current.sign_in.id else current.sign_in
-    return _report(current.user, what, details, action, acting)
+    return _report(current.user, what, details, action, sign_in, acting)
 
 
 def report_by_link(token: str) -> Response:
@@ -181,7 +181,7 @@ def report_by_link(token: str) -> Response:
     user = notifications.read_report_token(token)
     if user is None:
         return error_page(400, "This link is no longer valid", "It is older than a week, or not complete.")
-    return _report(user, "a link in a mail", None, url_for("idprotect.report_by_link", token=token), None)
+    return _report(user, "a link in a mail", None, url_for("idprotect.report_by_link", token=token))
 
 
 def sign_out() -> Response:
@@ -213,7 +213,12 @@ def sign_out() -> Response:
 
 
 def _report(
-    user: User, what: str, details: Mapping[str, Any] | None, action: str, acting: SignIn | None
+    user: User,
+    what: str,
+    details: Mapping[str, Any] | None,
+    action: str,
+    reported: SignIn | None = None,
+    acting: SignIn | None = None,
 ) -> Response:
     form = PageForm.for_page("report")
     if request.method == "POST":
@@ -221,7 +226,7 @@ def _report(
             form.check()
         except InteractionError as error:
             return error_page(400, "That did not work", error.message)
-        protection.report(user, what, acting=acting)
+        protection.report(user, what, reported=reported, acting=acting)
         session().commit()
         sign_in_url = url_for("idprotect.start" if acting is None else "idprotect.account")
         return render("account/reported.html", sign_in_url=sign_in_url, keeps_this=acting is not None)
