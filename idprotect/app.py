@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from idprotect import pages, sign_ins
 from idprotect import settings as settings_module
-from idprotect.extension import IDProtect, tune_sqlite
+from idprotect.extension import IDProtect, tune_postgresql, tune_sqlite
 from idprotect.models import User
 
 
@@ -55,6 +55,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             tune_sqlite(db.engine)
+        elif db.engine.driver == "psycopg":
+            tune_postgresql(db.engine)
     IDProtect(app, db)
     _use_flask_login(app)
     pages.register_errors(app)
@@ -74,7 +76,7 @@ def engine_options(settings: settings_module.Settings) -> dict[str, Any]:
     """Return pool sizes and time limits; statement parameters never reach a log."""
     options: dict[str, Any] = {"hide_parameters": True}
     if settings.database_url.startswith("postgresql"):
-        options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 8, "pool_pre_ping": True}
+        options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 8}
     return options
 
 

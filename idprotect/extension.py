@@ -1,12 +1,13 @@
 """``IDProtect(app)``: everything wired, in reading order."""
 
+import select
 from datetime import timedelta
 from typing import Any
 
 from flask import Flask, g, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, bindparam, event, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
 from idprotect import api, pages
 from idprotect import settings as settings_module
@@ -180,6 +181,21 @@ def _mail_sender(settings: Settings) -> Sender:
             password=settings.smtp_password,
         )
     return NullSender()
+
+
+def tune_postgresql(engine: Engine) -> None:
+    """Find out at each use of a connection, without a round trip, whether the server has hung up.
+
+    An idle connection has nothing to say. When there is something to read, it is the end, or a notice that came between
+    and costs a new connection.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
+        waiting = select.poll()
+        waiting.register(connection.fileno(), select.POLLIN)
+        if waiting.poll(0):
+            raise InvalidatePoolError("the server closed the connection")
 
 
 def tune_sqlite(engine: Engine) -> None:

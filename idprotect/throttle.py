@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import Case, bindparam, case, delete, or_, select, update
+from sqlalchemy import Case, ScalarSelect, bindparam, case, delete, or_, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from idprotect import clock
@@ -58,13 +58,23 @@ def counts(keys: Collection[str], window: timedelta) -> dict[str, int]:
     return {row.key: row.events for row in rows if row.started_at > opened_after}
 
 
-def refuse_beyond(limits: Mapping[str, int], window: timedelta) -> int:
-    """Raise TooManyAttempts when a counter has reached its limit, without counting; else return the highest count."""
-    counted = counts(limits, window)
-    for key, count in counted.items():
+def events(counter: str) -> "ScalarSelect[int]":
+    """Return how many events there were, for a statement that runs anyway.
+
+    :param counter: the statement's parameter for the key; ``opened_after`` is the one for the time.
+    """
+    opened_after = bindparam("opened_after", type_=UtcDateTime)
+    count = select(_table.c.count).where(
+        _table.c.key == bindparam(counter), _table.c.started_at > opened_after
+    )
+    return count.scalar_subquery()
+
+
+def refuse_beyond(limits: Mapping[str, int], window: timedelta) -> None:
+    """Raise TooManyAttempts when a counter has reached its limit; nothing is counted."""
+    for key, count in counts(limits, window).items():
         if count >= limits[key]:
             raise TooManyAttempts(seconds_left(key, window))
-    return max(counted.values(), default=0)
 
 
 def check(key: str, limit: int, window: timedelta) -> None:

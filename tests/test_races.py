@@ -28,7 +28,8 @@ from urllib.parse import urlencode, urlsplit
 import pyotp
 import pytest
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import create_engine, delete, func, select, text
+from sqlalchemy.pool import NullPool
 
 from idprotect import clients, consents, migrations, policies, protection, sign_ins, users
 from idprotect.audit import Event
@@ -780,6 +781,29 @@ def test_processes_that_start_at_once_make_the_tables_once(
         assert users.count() == MACHINES
         session().close()
         runtime().db.engine.dispose()
+
+
+@pytest.mark.postgres
+def test_connections_that_the_server_ended_are_replaced_unnoticed(
+    tmp_path: Path, keys: Path, postgres_url: str
+) -> None:
+    """Section 12, database restarts: no request fails because its connection died while it lay idle."""
+    app = build_app("http://localhost:1", tmp_path, keys, IDPROTECT_DATABASE_URL=postgres_url)
+    end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()")
+    with app.app_context():
+        migrations.upgrade()
+        engine, ours = runtime().db.engine, text("SELECT pg_backend_pid()")
+        with engine.connect() as one, engine.connect() as other:
+            before = {one.scalar(ours), other.scalar(ours)}
+        stranger = create_engine(postgres_url, poolclass=NullPool)
+        with stranger.connect() as connection:
+            ended = text(f"{end} AND pid <> pg_backend_pid()")
+            assert len(connection.execute(ended).all()) >= len(before)
+        with engine.connect() as one, engine.connect() as other:
+            assert not before & {one.scalar(ours), other.scalar(ours)}
+        assert users.count() == 0
+        session().close()
+        engine.dispose()
 
 
 def test_a_migration_that_is_already_done_changes_nothing(arena: Arena) -> None:

@@ -2,15 +2,16 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, and_, bindparam, literal, select
 
-from idprotect import browser, throttle
+from idprotect import browser, clock, throttle
+from idprotect.errors import TooManyAttempts
 from idprotect.keys import sha256
 from idprotect.models import Client, ClientRules, run, session, table_of
 from idprotect.oidc.requests import ProtocolRequest
@@ -18,6 +19,14 @@ from idprotect.runtime import settings
 
 _table = table_of(Client)
 _BY_ID = select(_table).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
+#: Always one row, whose client is None when there is no such client.
+_WITH_FAILURES = select(
+    _table, throttle.events("of_client").label("of_client"), throttle.events("of_address").label("of_address")
+).select_from(
+    select(literal(1).label("one"))
+    .subquery()
+    .outerjoin(_table, and_(_table.c.id == bindparam("client_id"), _table.c.enabled))
+)
 FAILURE_WINDOW = timedelta(minutes=15)
 METHODS = ("client_secret_basic", "client_secret_post", "none")
 
@@ -54,51 +63,72 @@ def authenticate(request: ProtocolRequest, endpoint: str) -> StoredClient:
     else:
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
         method = "client_secret_post" if "client_secret" in form else "none"
-    client = find(client_id)
-    if client is not None and not client.check_endpoint_auth_method(method, endpoint):
-        client = None
-    if method != "none":
-        client = _with_secret(client, client_id, secret)
-    if client is None:
+    client = find(client_id) if method == "none" else _with_secret(client_id, secret)
+    if client is None or not client.check_endpoint_auth_method(method, endpoint):
         raise _refused()
     request.auth_method = method
     return client
 
 
-def _with_secret(client: StoredClient | None, client_id: str, secret: str) -> StoredClient | None:
+def _with_secret(client_id: str, secret: str) -> StoredClient | None:
     """Return the client if the secret is its own; none is compared beyond a limit.
 
     Only failures are counted, or every request would write. While there are none, tries under way at one moment are
     compared before they are counted; from the first one on each counts as failed in advance.
     """
-    limits = _failure_limits(client_id)
-    counted = throttle.refuse_beyond(limits, FAILURE_WINDOW) > 0
-    if counted:
-        _count_failure(limits)
-    if client is None or not client.check_client_secret(secret):
-        if not counted:
-            _count_failure(limits)
+    failures = _failures(client_id)
+    if failures.lately:
+        failures.count()
+    if failures.client is None or not failures.client.check_client_secret(secret):
+        if not failures.lately:
+            failures.count()
         return None
-    if counted:
-        for key in limits:
+    if failures.lately:
+        failures.take_back()
+    return failures.client
+
+
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    """A client, and the counters of wrong secrets that one more would move."""
+
+    client: StoredClient | None
+    lately: bool
+    counters: tuple[str, str]
+
+    def count(self) -> None:
+        """Count one more. Commits."""
+        for key in self.counters:
+            throttle.hit(key, FAILURE_WINDOW)
+        session().commit()
+
+    def take_back(self) -> None:
+        """It turned out well. Commits, whatever comes of the request."""
+        for key in self.counters:
             throttle.take_back(key)
-        session().commit()  # whatever comes of the request
-    return client
+        session().commit()
 
 
-def _failure_limits(client_id: str) -> dict[str, int]:
-    """Return what a wrong secret counts for: the client at this address, and the address; from elsewhere it goes on."""
+def _failures(client_id: str) -> _Failures:
+    """Read a client together with what was counted: of the client at this address, and of the address.
+
+    :raises TooManyAttempts: when that is too much; from elsewhere the client goes on.
+    """
     network = throttle.network_of(browser.ip_address())
-    return {
-        f"client-secret:{sha256(client_id)[:40]}:{network}": settings().client_secret_failures,
-        f"client-secret-address:{network}": settings().client_secret_failures_per_address,
-    }
-
-
-def _count_failure(counters: Iterable[str]) -> None:
-    for key in counters:
-        throttle.hit(key, FAILURE_WINDOW)
-    session().commit()
+    counters = f"client-secret:{sha256(client_id)[:40]}:{network}", f"client-secret-address:{network}"
+    row = run(
+        _WITH_FAILURES,
+        client_id=client_id if client_id.isprintable() else "",
+        of_client=counters[0],
+        of_address=counters[1],
+        opened_after=clock.now() - FAILURE_WINDOW,
+    ).one()
+    limits = settings().client_secret_failures, settings().client_secret_failures_per_address
+    for key, count, limit in zip(counters, (row.of_client or 0, row.of_address or 0), limits, strict=True):
+        if count >= limit:
+            raise TooManyAttempts(throttle.seconds_left(key, FAILURE_WINDOW))
+    client = StoredClient(row) if row.id is not None else None
+    return _Failures(client, bool(row.of_client or row.of_address), counters)
 
 
 def _refused() -> InvalidClientError:
