@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
-from idprotect import audit, clock, policies, protection
+from idprotect import audit, clock, people, policies, protection
 from idprotect.audit import Event
 from idprotect.conditional_access import AccessRequest, Decision, PolicySet, evaluate
 from idprotect.errors import EvaluationError
-from idprotect.models import Authenticator, Receipt, SignIn, User, add, session
+from idprotect.models import Receipt, SignIn, User, add, session
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
 from idprotect.sign_ins import Current
@@ -150,7 +150,8 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         platform=sign_in.platform,
         known_device=sign_in.known_device,
         registered=access.current.registered,
-        strengths=_strengths(user, policy_set),
+        strengths=people.strengths(user, policy_set),
+        recovers_without_password=people.recovers_without_password(user, policy_set),
         authenticated_at=sign_in.authenticated_at,
         amr=frozenset(sign_in.amr),
         mfa_at=sign_in.mfa_at,
@@ -165,19 +166,6 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         consented=access.consented,
     )
     return policy_set, facts
-
-
-def _strengths(user: User, policy_set: PolicySet) -> frozenset[str]:
-    """Return which of the strengths that policies ask for a second factor of the user reaches."""
-    if not policy_set.strengths:
-        return frozenset()
-    usable = (
-        Authenticator.user_id == user.id,
-        Authenticator.confirmed_at.is_not(None),
-        Authenticator.disabled_at.is_(None),
-    )
-    methods = set(session().scalars(select(Authenticator.method).where(*usable)))
-    return frozenset(str(strength) for strength in policy_set.strengths if strength.methods & methods)
 
 
 def _asks_about_stopped(user: User, sign_in: SignIn) -> bool:

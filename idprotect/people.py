@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import exists, select
 
 from idprotect import clock, protection, users
-from idprotect.conditional_access import AccessRequest, PolicySet
+from idprotect.conditional_access import AccessRequest, Control, PolicySet
 from idprotect.models import Authenticator, SignIn, User, session
+from idprotect.protection import recovery
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
 
-#: The client of our own pages; policies can name it.
-ACCOUNT = "idprotect-account"
+#: The clients of our own pages and of the console; policies can name them.
+ACCOUNT, CONSOLE = "idprotect-account", "idprotect-admin"
 
 _LATEST = (
     select(SignIn.id)
@@ -36,10 +37,10 @@ def everybody(policies: PolicySet, client_id: str = ACCOUNT) -> Iterator[AccessR
     yield from _asking(_PEOPLE.where(User.enabled), policies, client_id)
 
 
-def administrators(policies: PolicySet, client_id: str = ACCOUNT) -> list[AccessRequest]:
-    """Return whoever could mend a mistake in the policies."""
+def administrators(policies: PolicySet) -> list[AccessRequest]:
+    """Return whoever could mend a mistake in the policies, entering the console."""
     ids = [user.id for user in users.administrators()]
-    return list(_asking(_PEOPLE.where(User.id.in_(ids)), policies, client_id))
+    return list(_asking(_PEOPLE.where(User.id.in_(ids)), policies, CONSOLE))
 
 
 def one(user: User, policies: PolicySet, client_id: str = ACCOUNT) -> AccessRequest:
@@ -68,10 +69,36 @@ def having_proved(request: AccessRequest, amr: Iterable[str]) -> AccessRequest:
     return replace(request, registered=True, mfa_at=request.at, amr=request.amr | {*amr, "mfa"})
 
 
+def strengths(user: User, policies: PolicySet) -> frozenset[str]:
+    """Return which of the strengths that policies ask for a second factor of the user reaches."""
+    if not policies.strengths:
+        return frozenset()
+    usable = (
+        Authenticator.user_id == user.id,
+        Authenticator.confirmed_at.is_not(None),
+        Authenticator.disabled_at.is_(None),
+    )
+    methods = set(session().scalars(select(Authenticator.method).where(*usable)))
+    return frozenset(str(strength) for strength in policies.strengths if strength.methods & methods)
+
+
+def recovers_without_password(user: User, policies: PolicySet) -> bool:
+    """Whether a policy asks for remediation, and a new password would not be the cure."""
+    asked = any(Control.RISK_REMEDIATION in policy.controls for policy in policies.policies)
+    return asked and bool(user.risk_level) and recovery.why_not(user) is None
+
+
 def _nobody(username: str, client_id: str) -> AccessRequest:
     now = clock.now()
     return AccessRequest(
-        now, "imagined", username, client_id, signed_in_at=now, authenticated_at=now, amr=frozenset({"pwd"})
+        at=now,
+        user_id="imagined",
+        username=username,
+        client_id=client_id,
+        signed_in_at=now,
+        authenticated_at=now,
+        amr=frozenset({"pwd"}),
+        console=client_id == CONSOLE,
     )
 
 
@@ -105,8 +132,11 @@ def _facts(
         platform=latest.platform,
         known_device=latest.known_device,
         registered=registered,
+        strengths=strengths(user, policies),
+        recovers_without_password=recovers_without_password(user, policies),
         recovered_at=user.recovered_at,
         registration_prompted_at=user.registration_prompted_at,
         temporary_password=user.must_change_password,
+        console=client_id == CONSOLE,
         amr=frozenset({"pwd"}),
     )

@@ -159,7 +159,7 @@ def _unknown_names(checked: PolicySet) -> list[str]:
     warnings = []
     for policy in checked.policies:
         for name in sorted(policy.clients.include | policy.clients.exclude):
-            if name != people.ACCOUNT and session().get(Client, name) is None:
+            if name not in (people.ACCOUNT, people.CONSOLE) and session().get(Client, name) is None:
                 warnings.append(f"policy {policy.name!r}: no client is called {name!r}")
         for name in sorted(policy.who.include | policy.who.exclude):
             if name.startswith("user:") and runtime().directory.find(name.removeprefix("user:")) is None:

@@ -10,12 +10,15 @@ import pytest
 
 from idprotect import protection
 from idprotect.models import AuditEvent, session
+from idprotect.risk import RiskLevel
 from tests.support.world import (
     MFA_POLICY,
     SIGN_IN_RISK_POLICY,
     TOR_ADDRESS,
+    USER_RISK_POLICY,
     World,
 )
+from tests.test_risk_verbs import find
 
 BLOCK_ALL = '[[policy]]\nname = "all"\nstate = "on"\nthen = { require = ["block"] }\n'
 BLOCK_ADMINISTRATORS = """
@@ -23,6 +26,13 @@ BLOCK_ADMINISTRATORS = """
 name = "nobody-administers"
 state = "on"
 who = { roles = ["administrator"] }
+then = { require = ["block"] }
+"""
+BLOCK_CONSOLE = """
+[[policy]]
+name = "no-console"
+state = "on"
+clients = { include = ["idprotect-admin"] }
 then = { require = ["block"] }
 """
 OFFICE = '[[location]]\nname = "office"\nnetworks = ["198.51.100.0/28"]\ntrusted = true\n'
@@ -175,6 +185,7 @@ def test_not_every_administrator_can_be_locked_out(world: World, file: Any) -> N
     answer(world, "apply", file(BLOCK_ADMINISTRATORS, '[break_glass]\nusers = ["glass"]\n'))
     world.act(protection.confirm_compromised, "root", "test")
     assert "locked out: glass, root" in refusal(world, "apply", file(BLOCK_ADMINISTRATORS))
+    assert "locked out: glass, root" in refusal(world, "apply", file(BLOCK_CONSOLE))
 
 
 def test_an_emergency_does_not_end_in_a_lock_out(world: World, file: Any) -> None:
@@ -282,6 +293,38 @@ def test_a_code_is_refused_where_phishing_has_to_be_resisted_and_the_page_says_s
     browser = world.browser().start().sign_in()
     assert browser.step == "block"
     assert "cannot be phished" in browser.text
+
+
+RISK_REMEDIATION = USER_RISK_POLICY.replace('"password_change"', '"risk_remediation"')
+
+
+def test_risk_of_tokens_alone_is_remediated_without_a_new_password(world: World) -> None:
+    """F045, C067: MFA, everything ends, sign in again with MFA, risk closed."""
+    world.make_user(authenticators=("totp",))
+    world.apply(RISK_REMEDIATION)
+    elsewhere = world.browser().start().sign_in()
+    find(world, "anomalous_token", RiskLevel.HIGH)
+    browser = world.browser().start().sign_in()
+    browser.acknowledge().prove()
+    assert browser.step == "recovery"
+    assert "on every device" in browser.text
+    browser.submit(action="/recovery")
+    assert browser.step == "sign_in"
+    browser.sign_in()
+    browser.acknowledge().prove()
+    assert browser.is_signed_in
+    assert world.read(lambda user: (user.risk.label, user.risk_detail)) == ("none", "sessions_revoked")
+    assert elsewhere.start().step == "sign_in"
+
+
+def test_risk_of_the_password_is_remediated_by_a_new_one(world: World) -> None:
+    """F045: the same policy; signing out would not help against somebody who knows the password."""
+    world.make_user(authenticators=("totp",))
+    world.apply(RISK_REMEDIATION)
+    world.act(protection.confirm_compromised, "ada", "test")
+    browser = world.browser().start().sign_in()
+    browser.acknowledge().prove()
+    assert browser.step == "password_change"
 
 
 def test_using_a_break_glass_account_alarms_every_administrator(world: World) -> None:

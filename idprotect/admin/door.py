@@ -15,9 +15,6 @@ from idprotect.pendings import Wanted
 from idprotect.runtime import settings
 from idprotect.sign_ins import SEEN_EVERY, Current
 
-#: The client of the console; policies can name it.
-CLIENT = "idprotect-admin"
-
 
 def enter(page: str) -> Response | None:
     """Ask whether this browser may see a page: None lets it, a response is to be given instead."""
@@ -83,14 +80,16 @@ def _interruption(current: Current) -> Response | None:
     is_inside = current.sign_in.console_seen_at is not None
     is_new_enough = current.sign_in.signed_in_at >= cast(datetime, wanted.sign_in_after)
     # A receipt is written at the entrance and whenever something is in the way, not for every page that is looked at.
-    if is_inside and is_new_enough and gate.still_allows(Access(current, CLIENT, wanted.scopes)):
+    if is_inside and is_new_enough and gate.still_allows(Access(current, people.CONSOLE, wanted.scopes)):
         return None
     return flow.guard(wanted)
 
 
 def _wanted(return_to: str, sign_in_after: datetime) -> Wanted:
     scopes = frozenset({gate.CONSOLE})
-    return Wanted(CLIENT, settings().brand_name, scopes, return_to=return_to, sign_in_after=sign_in_after)
+    return Wanted(
+        people.CONSOLE, settings().brand_name, scopes, return_to=return_to, sign_in_after=sign_in_after
+    )
 
 
 def _sign_in_after(sign_in: SignIn) -> datetime:

@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     MFA_REQUIRED = "mfa_required"
     MFA_SATISFIED = "mfa_satisfied"
     PASSWORD_CHANGE_REQUIRED = "password_change_required"  # noqa: S105 (a word, not a secret)
+    RECOVERY_REQUIRED = "recovery_required"
     REGISTRATION_REQUIRED = "registration_required"
     BLOCKED = "blocked"
 
@@ -45,6 +46,7 @@ class Step(StrEnum):
     MFA_REGISTRATION = "mfa_registration"
     MFA = "mfa"
     PASSWORD_CHANGE = "password_change"  # noqa: S105
+    RECOVERY = "recovery"
     REVIEW = "review"
     CONSENT = "consent"
 
@@ -123,6 +125,7 @@ _WORDS: Mapping[Step, str] = {
     Step.MFA_REGISTRATION: str(Outcome.REGISTRATION_REQUIRED),
     Step.MFA: str(Outcome.MFA_REQUIRED),
     Step.PASSWORD_CHANGE: str(Outcome.PASSWORD_CHANGE_REQUIRED),
+    Step.RECOVERY: str(Outcome.RECOVERY_REQUIRED),
     Step.REVIEW: "review_required",
     Step.CONSENT: "consent_required",
 }

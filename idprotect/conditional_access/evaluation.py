@@ -101,8 +101,10 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
         return _unregistered_outcome(policy, request, company)
     if policy.strength is not None and not policy.strength.proofs & request.amr:
         return _mfa_outcome(policy, request, Reason.STRENGTH)
-    if Control.PASSWORD_CHANGE in policy.controls and not _recovered(request):
+    if _wants_password_change(policy, request):
         return Outcome.PASSWORD_CHANGE_REQUIRED, Reason.POLICY
+    if _wants_recovery(policy, request):
+        return Outcome.RECOVERY_REQUIRED, Reason.POLICY
     return Outcome.MFA_SATISFIED, None
 
 
@@ -126,6 +128,16 @@ def _mfa_is_fresh(policy: Policy, request: AccessRequest) -> bool:
     if not policy.user_risk or not request.user_risk:
         return True
     return request.user_risk_at is not None and request.mfa_at >= request.user_risk_at
+
+
+def _wants_password_change(policy: Policy, request: AccessRequest) -> bool:
+    cured_by_password = Control.RISK_REMEDIATION in policy.controls and not request.recovers_without_password
+    return (cured_by_password or Control.PASSWORD_CHANGE in policy.controls) and not _recovered(request)
+
+
+def _wants_recovery(policy: Policy, request: AccessRequest) -> bool:
+    """Whether everything has to end and the person to sign in again; the second factor there closes the risk."""
+    return Control.RISK_REMEDIATION in policy.controls and request.recovers_without_password
 
 
 def _recovered(request: AccessRequest) -> bool:
@@ -204,14 +216,14 @@ def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[Poli
     )
     registration = Outcome.REGISTRATION_REQUIRED in outcomes
     password_change = (
-        any(Control.PASSWORD_CHANGE in policy.controls and not _recovered(request) for policy in enforced)
-        or request.temporary_password
+        any(_wants_password_change(policy, request) for policy in enforced) or request.temporary_password
     )
     asked = {
         Step.NOTICE: _notice_is_due(request, enforced, counted),
         Step.MFA_REGISTRATION: registration,
         Step.MFA: mfa,
         Step.PASSWORD_CHANGE: password_change,
+        Step.RECOVERY: any(_wants_recovery(policy, request) for policy in enforced),
         Step.REVIEW: request.stopped_sign_in,
         Step.CONSENT: not request.consented,
     }

@@ -22,6 +22,7 @@ class AccessRequest:
     :param mfa_at: when a second factor was last proved in this sign-in.
     :param amr: what was proved in this sign-in (RFC 8176).
     :param strengths: those that a second factor of the user reaches.
+    :param recovers_without_password: the user has no password, or the risk is none that a new one would cure.
     :param recovered_at: when a password was last changed in the secure flow (after MFA).
     :param noticed_at: when the person last acknowledged the notice about risk, in this sign-in.
     :param registration_prompted_at: when this user was first asked to register a second factor.
@@ -54,6 +55,7 @@ class AccessRequest:
     authenticated_at: datetime | None = None
     amr: frozenset[str] = frozenset()
     mfa_at: datetime | None = None
+    recovers_without_password: bool = False
     recovered_at: datetime | None = None
     noticed_at: datetime | None = None
     registration_prompted_at: datetime | None = None

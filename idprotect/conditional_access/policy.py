@@ -28,6 +28,7 @@ class Control(StrEnum):
     BLOCK = "block"
     MFA = "mfa"
     PASSWORD_CHANGE = "password_change"  # noqa: S105 (a word, not a secret)
+    RISK_REMEDIATION = "risk_remediation"
     REGISTRATION = "registration"
 
 
@@ -200,23 +201,35 @@ def validity_problems(policy: Policy) -> list[str]:
         problems.append("'skip_days' belongs to a policy that requires registration")
     if policy.strength is not None and Control.MFA not in controls:
         problems.append("'strength' belongs to a policy that requires mfa")
-    if Control.PASSWORD_CHANGE in controls:
-        problems += _password_change_problems(policy)
+    for control, name in _CURES.items():
+        if control in controls:
+            problems += _cure_problems(policy, name)
+    if controls >= _CURES.keys():
+        problems.append(
+            "risk remediation asks for a new password where that is the cure: require one of the two"
+        )
     return problems
 
 
-def _password_change_problems(policy: Policy) -> list[str]:
+#: What cures a compromised user, and how it is called in a sentence.
+_CURES: Mapping[Control, str] = {
+    Control.PASSWORD_CHANGE: "a password change",
+    Control.RISK_REMEDIATION: "risk remediation",
+}
+
+
+def _cure_problems(policy: Policy, cure: str) -> list[str]:
     problems = []
     if Control.MFA not in policy.controls:
-        problems.append("a password change needs mfa as well: whoever has the password could change it")
+        problems.append(f"{cure} needs mfa as well: whoever has the password could do it")
     if not policy.user_risk:
-        problems.append("a password change needs a user risk condition: it is the cure of a compromised user")
+        problems.append(f"{cure} needs a user risk condition: it is the cure of a compromised user")
     if RiskLevel.NONE in policy.user_risk:
-        problems.append("a password change cannot be asked of a user without risk: there is nothing to cure")
+        problems.append(f"{cure} cannot be asked of a user without risk: there is nothing to cure")
     if policy.clients != Selection():
-        problems.append("a password change must hold for all clients")
+        problems.append(f"{cure} must hold for all clients")
     if _conditions(policy) - {"user_risk"} or policy.sign_in_frequency is not None:
-        problems.append("a password change allows no condition but user risk")
+        problems.append(f"{cure} allows no condition but user risk")
     return problems
 
 

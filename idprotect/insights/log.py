@@ -9,7 +9,7 @@ from typing import Any
 from idprotect.conditional_access import AccessRequest, Decision, PolicySet, Step, evaluate
 
 #: The steps at which a person has to do something.
-PROMPTS = frozenset({Step.SIGN_IN, Step.MFA_REGISTRATION, Step.MFA, Step.PASSWORD_CHANGE})
+PROMPTS = frozenset({Step.SIGN_IN, Step.MFA_REGISTRATION, Step.MFA, Step.PASSWORD_CHANGE, Step.RECOVERY})
 
 
 @dataclass(frozen=True, slots=True)

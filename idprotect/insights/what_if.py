@@ -14,6 +14,7 @@ from idprotect.conditional_access import (
     PolicyState,
     evaluate,
 )
+from idprotect.conditional_access.policy import CONSOLE
 from idprotect.insights.explanation import STATE, why
 
 
@@ -62,7 +63,9 @@ def what_if(policies: PolicySet, request: AccessRequest) -> Answer:
     """Ask the evaluator that is live, and say why each policy answers as it does."""
     decision = evaluate(policies, request)
     said = {result.policy: result for result in decision.results}
-    return Answer(decision, tuple(_answer(p, request, said.get(p.name)) for p in policies.policies))
+    ours = [CONSOLE] if CONSOLE.name in said else []
+    answers = (_answer(p, request, said.get(p.name)) for p in [*policies.policies, *ours])
+    return Answer(decision, tuple(answers))
 
 
 def _answer(policy: Policy, request: AccessRequest, result: PolicyResult | None) -> PolicyAnswer:

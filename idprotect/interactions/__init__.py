@@ -14,6 +14,7 @@ from idprotect.interactions.mfa import Mfa
 from idprotect.interactions.mfa_registration import MfaRegistration
 from idprotect.interactions.notice import Notice
 from idprotect.interactions.password_change import PasswordChange
+from idprotect.interactions.recovery import Recovery
 from idprotect.interactions.review import Review
 
 _ALL: tuple[Interaction, ...] = (
@@ -22,6 +23,7 @@ _ALL: tuple[Interaction, ...] = (
     MfaRegistration(),
     Mfa(),
     PasswordChange(),
+    Recovery(),
     Review(),
     ConsentPage(),
 )

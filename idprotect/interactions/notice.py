@@ -45,4 +45,5 @@ _COMING = {
     Step.MFA_REGISTRATION: "Add a second way to verify",
     Step.MFA: "Verify that it is you",
     Step.PASSWORD_CHANGE: "Choose a new password",
+    Step.RECOVERY: "Sign out everywhere, and sign in again",
 }

@@ -64,6 +64,7 @@ FACTS: Choices = {
     "amr": sets("otp", "hwk"),
     "strengths": (frozenset(), frozenset({"phishing_resistant"})),
     "mfa_at": (*NOT_YET, *MOMENTS),
+    "recovers_without_password": (False, False, True),
     "recovered_at": (*NOT_YET, *MOMENTS),
     "noticed_at": (*NOT_YET, *MOMENTS),
     "registration_prompted_at": PROMPTS,
@@ -104,9 +105,10 @@ WHO = (
     Selection(frozenset({"group:staff"}), frozenset({"group:guests"})),
 )
 MFA, CURE = frozenset({Control.MFA}), frozenset({Control.MFA, Control.PASSWORD_CHANGE})
+REMEDIATION = frozenset({Control.MFA, Control.RISK_REMEDIATION})
 REGISTRATION = frozenset({Control.REGISTRATION})
 TERMS: Choices = {
-    "controls": (*[MFA, CURE, REGISTRATION] * 4, frozenset({Control.BLOCK})),
+    "controls": (*[MFA, CURE, REMEDIATION, REGISTRATION] * 4, frozenset({Control.BLOCK})),
     "state": (*[PolicyState.ON] * 5, PolicyState.REPORT_ONLY, PolicyState.OFF),
     "who": WHO,
     "clients": (
@@ -137,7 +139,7 @@ def _policy(name: str, drawn: bytes) -> Policy:
         terms["strength"] = None
     if terms["controls"] == frozenset({Control.BLOCK}):
         terms["sign_in_frequency"] = None
-    if terms["controls"] == CURE:
+    if terms["controls"] in (CURE, REMEDIATION):
         terms |= {
             "sign_in_frequency": None,
             "clients": Selection(),

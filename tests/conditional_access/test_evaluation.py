@@ -74,6 +74,7 @@ def test_the_words_are_those_of_the_product() -> None:
         "mfa_required",
         "mfa_satisfied",
         "password_change_required",
+        "recovery_required",
         "registration_required",
         "blocked",
     ]

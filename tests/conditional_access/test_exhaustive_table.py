@@ -281,6 +281,11 @@ def walk(force: PolicySet, request: AccessRequest) -> Iterator[Step]:
                 request = replace(request, at=now, registered=True, mfa_at=now, authenticated_at=now)
             case Step.PASSWORD_CHANGE:
                 request = replace(request, at=now, recovered_at=now)
+            case Step.RECOVERY:  # signed in again with a second factor, and by that without risk
+                request = replace(
+                    request, at=now, signed_in_at=now, authenticated_at=now, mfa_at=now, noticed_at=None
+                )
+                request = replace(request, user_risk=RiskLevel.NONE, user_risk_at=None)
     raise AssertionError("the pages go in circles")
 
 
@@ -342,7 +347,9 @@ def is_met(control: Control, policy: Policy, request: AccessRequest) -> bool:
     if control is Control.MFA:
         proved = request.mfa_at
         return request.registered and proved is not None and (since is None or proved >= since)
-    if control is Control.PASSWORD_CHANGE:
+    if control is Control.RISK_REMEDIATION and request.recovers_without_password:
+        return False  # until the risk is gone
+    if control in (Control.PASSWORD_CHANGE, Control.RISK_REMEDIATION):
         return request.recovered_at is not None and since is not None and request.recovered_at >= since
     if request.registered:
         return True

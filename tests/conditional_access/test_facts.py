@@ -64,6 +64,7 @@ OTHER: dict[str, Any] = {
     "authenticated_at": NOW,
     "amr": frozenset({"pwd", "otp"}),
     "mfa_at": NOW,
+    "recovers_without_password": True,
     "recovered_at": NOW,
     "noticed_at": NOW,
     "registration_prompted_at": NOW,

@@ -173,11 +173,11 @@ def test_the_templates_of_the_specification_are_valid(then: str) -> None:
     [
         (
             one_policy(""),
-            "policy 'p': 'then.require' must name at least one of block, mfa, password_change, registration",
+            "policy 'p': 'then.require' must name at least one of block, mfa, password_change, risk_remediation, registration",
         ),
         (
             one_policy("require = []"),
-            "policy 'p': 'then.require' must name at least one of block, mfa, password_change, registration",
+            "policy 'p': 'then.require' must name at least one of block, mfa, password_change, risk_remediation, registration",
         ),
         (
             one_policy('require = ["block", "mfa"]'),
@@ -201,7 +201,7 @@ def test_the_templates_of_the_specification_are_valid(then: str) -> None:
         ),
         (
             one_policy('require = ["password_change"]', 'user_risk = ["high"]'),
-            "policy 'p': a password change needs mfa as well: whoever has the password could change it",
+            "policy 'p': a password change needs mfa as well: whoever has the password could do it",
         ),
         (
             one_policy('require = ["mfa", "password_change"]'),
@@ -620,3 +620,26 @@ documents = st.dictionaries(names, rows.filter(bool) | st.dictionaries(names, va
 def test_an_exported_document_is_read_back_as_it_was(document: dict[str, Any]) -> None:
     """F063, C074: whatever names and values it has."""
     assert tomllib.loads(to_toml(document)) == document
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            one_policy('require = ["risk_remediation"]', 'user_risk = ["high"]'),
+            "risk remediation needs mfa as well",
+        ),
+        (one_policy('require = ["mfa", "risk_remediation"]'), "risk remediation needs a user risk condition"),
+        (
+            one_policy('require = ["mfa", "risk_remediation"]', 'user_risk = ["high"], known_device = true'),
+            "risk remediation allows no condition but user risk",
+        ),
+        (
+            one_policy('require = ["mfa", "password_change", "risk_remediation"]', 'user_risk = ["high"]'),
+            "require one of the two",
+        ),
+    ],
+)
+def test_risk_remediation_keeps_the_rules_of_a_password_change(text: str, problem: str) -> None:
+    """F045, F047."""
+    assert any(problem in found for found in problems(text)), problems(text)
