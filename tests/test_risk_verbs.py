@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from idprotect import clock, protection
+from idprotect.errors import InteractionError
 from idprotect.models import (
     AuditEvent,
     Authenticator,
@@ -17,7 +18,7 @@ from idprotect.models import (
     User,
     session,
 )
-from idprotect.risk import About, Finding, RiskLevel
+from idprotect.risk import About, Finding, RiskEvent, RiskLevel
 from tests.support.world import (
     MFA_POLICY,
     SIGN_IN_RISK_BLOCK,
@@ -70,6 +71,35 @@ def test_a_single_detection_is_closed_with_its_own_detail_and_lowers_the_user(
     changes = ["none -> high", "high -> medium", "medium -> none", "none -> medium"]
     assert [line["change"] for line in told["history"]] == changes
     assert "spoke to her" in told["history"][-1]["cause"]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("first", ["close", "cure"])
+def test_what_somebody_else_did_meanwhile_is_seen(make_world: Any, postgres_url: str, first: str) -> None:
+    """F035: of two administrators one closes; what the user cured in the meantime is not reactivated."""
+    world = make_world(IDPROTECT_DATABASE_URL=postgres_url, relying_party=False)
+    world.make_user()
+    row_id = find(world, "suspicious_thing")
+    if first == "cure":
+        answer(world, "detection", "ignore", row_id, *WHY)
+
+    def meanwhile(*command: str) -> None:
+        with world.app.app_context():  # of another process
+            answer(world, *command)
+
+    with world.app.app_context():
+        seen = session().get_one(RiskDetection, row_id)
+        if first == "cure":
+            meanwhile("detection", "reactivate", row_id, *WHY)
+            meanwhile("user", "temporary-password", "ada")
+            with pytest.raises(InteractionError, match="admin_temporary_password"):
+                protection.reactivate(seen, "slow", "late")
+        else:
+            meanwhile("detection", "ignore", row_id, *WHY)
+            with pytest.raises(InteractionError, match="admin_ignored"):
+                protection.close_detection(seen, RiskEvent.ADMIN_RESOLVED, "slow", "late")
+        session().rollback()
+    assert shown(world)["risk_level"] == "none"
 
 
 def test_what_the_user_or_the_system_cured_cannot_be_reactivated(world: World) -> None:

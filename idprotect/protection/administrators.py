@@ -11,7 +11,7 @@ from idprotect.errors import InteractionError
 from idprotect.models import RiskDetection, SignIn, User, session
 from idprotect.protection.closing import close, end, reopen
 from idprotect.protection.raising import raise_detection
-from idprotect.protection.standing import IS_OPEN, hold, open_detections, settle_sign_in
+from idprotect.protection.standing import IS_OPEN, hold, hold_one, open_detections, settle_sign_in
 from idprotect.risk import TRANSITIONS, Closes, RiskDetail, RiskEvent, RiskState
 from idprotect.risk.detections import reports
 from idprotect.risk.states import OPEN_DETAIL, why_not_reactivated, why_not_undone
@@ -81,6 +81,7 @@ def close_detection(detection: RiskDetection, event: RiskEvent, by: str, reason:
     """
     if TRANSITIONS[event].closes is not Closes.THIS_DETECTION or not TRANSITIONS[event].reversible:
         raise ValueError(f"{event} is not an administrator's verb about one detection")
+    hold_one(detection)
     if not detection.is_open:
         raise InteractionError(f"The detection is closed already: {detection.state}, {detection.detail}.")
     close(detection.user_id, event, by, f"{by} closed {detection.name}: {reason}", detections=[detection])
@@ -91,6 +92,7 @@ def reactivate(detection: RiskDetection, by: str, reason: str) -> None:
 
     :raises InteractionError: for what is open, or was closed by the system or the user, with the reason.
     """
+    hold_one(detection)
     problem = why_not_reactivated(RiskState(detection.state), RiskDetail(detection.detail))
     if problem is not None:
         raise InteractionError(f"The detection cannot be reactivated: {problem}.")
@@ -140,7 +142,7 @@ def last_dismissed(user_id: str) -> Sequence[RiskDetection]:
     )
     newest = select(RiskDetection.closed_at).where(*by_hand).order_by(RiskDetection.closed_at.desc()).limit(1)
     statement = select(RiskDetection).where(*by_hand, RiskDetection.closed_at == newest.scalar_subquery())
-    return session().scalars(statement).all()
+    return session().scalars(statement, execution_options={"populate_existing": True}).all()
 
 
 def _confirm(

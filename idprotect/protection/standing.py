@@ -43,9 +43,16 @@ def has_open(user_id: str, name: str) -> bool:
     return any(detection.name == name for detection in open_detections(user_id))
 
 
+def hold_one(detection: RiskDetection) -> None:
+    """Hold its user's row, and look at the detection again: somebody may have closed it meanwhile."""
+    hold(detection.user_id)
+    session().refresh(detection)
+
+
 def open_detections(user_id: str) -> Sequence[RiskDetection]:
-    """Return what counts against a user."""
-    return session().scalars(select(RiskDetection).where(RiskDetection.user_id == user_id, IS_OPEN)).all()
+    """Return what counts against a user, as it is stored now."""
+    found = select(RiskDetection).where(RiskDetection.user_id == user_id, IS_OPEN)
+    return session().scalars(found, execution_options={"populate_existing": True}).all()
 
 
 def open_risk(user_id: str, but_sign_in: str | None = None) -> tuple[RiskLevel, datetime | None]:
