@@ -287,6 +287,7 @@ def delete(user: User, by: str, reason: str) -> None:
     keep_an_administrator(user)
     if runtime().directory.is_kept_elsewhere(user):
         raise InteractionError("The host application keeps this user; delete it there first.")
+    protection.hold(user.id)
     sessions.end_all(user.id, "deleted", actor=by)
     for model in (Token, AuthorizationCode, Consent, Challenge, RecoveryCode, Device, Authenticator):
         session().execute(sql_delete(model).where(model.user_id == user.id))

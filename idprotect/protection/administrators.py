@@ -25,6 +25,7 @@ def temporary_password(user: User, by: str) -> None:
 
 def confirm_compromised(user: User, by: str, note: str = "", *, end_sessions: bool = True) -> None:
     """An administrator confirms that the identity is compromised; nothing is learnt from what came since."""
+    hold(user.id)
     learning.forget_since(user.id, _suspicious_since(user.id))
     _confirm(user, None, by, note, RiskEvent.ADMIN_CONFIRMED_USER_COMPROMISED, end_sessions)
 
