@@ -317,6 +317,7 @@ def running(
         def environment(url: str) -> dict[str, str]:
             app = build_app(url, folder, keys, IDPROTECT_DATABASE_URL=database)
             worlds.append(World(app, url, Clock(), folder))
+            worlds[0].list_address()  # before the workers start: they look at a list once a second only
             with app.app_context():
                 migrations.upgrade()
             given = {
@@ -331,7 +332,6 @@ def running(
         arguments = ["--workers", "2", "--threads", str(THREADS), "wsgi:app"]
         server = stack.enter_context(gunicorn(arguments, environment, name="localhost", ready="/health"))
         world = worlds[0]
-        world.list_address()
         crowd = stack.enter_context(ThreadPoolExecutor(2 * THREADS))
         with world.arranging():
             policies.apply(POLICIES, "test")
