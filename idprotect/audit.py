@@ -29,6 +29,7 @@ class Event(StrEnum):
     FACTOR_DISABLED = "factor:disabled"
     REGISTRATION_SKIPPED = "registration:skipped"
     PASSWORD_CHANGED = "password:changed"  # noqa: S105 (a word, not a secret)
+    PASSWORD_REQUIRED = "password:required"  # noqa: S105
     PASSWORD_TEMPORARY = "password:temporary"  # noqa: S105
     CONSENT_GIVEN = "consent:given"
     CONSENT_REVOKED = "consent:revoked"
@@ -60,6 +61,7 @@ class Event(StrEnum):
     CONSOLE_LOOKED_UP = "console:looked_up"
     CONSOLE_EXPORTED = "console:exported"
     CONSOLE_ACTED = "console:acted"
+    CONSOLE_ACT_REFUSED = "console:act_refused"
 
 
 def record(

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import request
-from wtforms import Form, PasswordField, StringField
+from wtforms import Form, PasswordField, StringField, TextAreaField
 from wtforms.csrf.session import SessionCSRF
 from wtforms.validators import InputRequired, Length
 
@@ -97,3 +97,20 @@ class ChangePasswordForm(NewPasswordForm):
     current = PasswordField(
         "Current password", [InputRequired("Please type your current password."), Length(max=1024)]
     )
+
+
+class ReasonForm(PageForm):
+    """Why an administrator does something; it lands in the audit log."""
+
+    reason = TextAreaField("Reason", [InputRequired("Please say why."), Length(max=500)])
+
+    @property
+    def text(self) -> str:
+        """The reason in one line."""
+        return browser.printable(" ".join((self.reason.data or "").split()))
+
+    def check(self) -> None:
+        """Validate; a reason of spaces is none."""
+        super().check()
+        if not self.text:
+            raise InteractionError("Please say why.", "reason")

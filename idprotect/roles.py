@@ -49,6 +49,8 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "applications.index": _READ,
     "applications.file": _READ,
     "applications.details": _READ,
+    "acts.index": _ALL,
+    "acts.act": _ALL,
 }
 
 #: What a page shows only to some who may see it.
@@ -56,7 +58,29 @@ EVIDENCE = "evidence"
 _PARTS: Mapping[str, frozenset[Role]] = {EVIDENCE: _READ}
 
 #: Act → who may do it. Nobody acts on themselves; on somebody with a role only an administrator does.
-ACTS: Mapping[str, frozenset[Role]] = {}
+ACTS: Mapping[str, frozenset[Role]] = {
+    "lock_down": _RISK,
+    "confirm_compromised": _RISK,
+    "revoke_sessions": _RISK | _RESET,
+    "block": _RISK,
+    "unblock": _RISK,
+    "dismiss": _RISK,
+    "undo_dismissal": _RISK,
+    "confirm_safe": _RISK,
+    "resolve": _RISK,
+    "recover": _RISK,
+    "temporary_password": _RESET,
+    "require_reset": _RESET,
+    "reset_factors": frozenset({Role.ADMINISTRATOR}),
+    "sign_in_compromised": _RISK,
+    "sign_in_safe": _RISK,
+    "dismiss_sign_in": _RISK,
+    "end_session": _RISK | _RESET,
+    "resolve_detection": _RISK,
+    "false_positive": _RISK,
+    "ignore": _RISK,
+    "reactivate": _RISK,
+}
 
 
 def of(names: Collection[str]) -> frozenset[Role]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import String, bindparam, cast, func, select, update
+from sqlalchemy import String, bindparam, cast, exists, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.exc import IntegrityError
 
@@ -190,6 +190,44 @@ def set_temporary_password(user: User, by: str) -> str:
     return temporary
 
 
+def require_new_password(user: User, by: str, reason: str) -> None:
+    """Let nothing go out to a user any more until there is a new password, after a second factor.
+
+    :raises InteractionError: when there is no second factor, with what to do instead.
+    """
+    check_reset_possible(user)
+    user.must_change_password = True
+    audit.record(Event.PASSWORD_REQUIRED, actor=by, user_id=user.id, reason=reason)
+
+
+def check_reset_possible(user: User) -> None:
+    """Refuse to ask for a new password where whoever has the old one could choose it.
+
+    :raises InteractionError: saying what to do instead.
+    """
+    if not runtime().directory.sets_passwords:
+        raise InteractionError("The host application keeps the passwords.")
+    if user.must_change_password:
+        raise InteractionError("A new password is required already.")
+    confirmed = exists().where(Authenticator.user_id == user.id, Authenticator.confirmed_at.is_not(None))
+    if not session().scalar(select(confirmed)):
+        raise InteractionError(
+            "There is no second factor, so whoever knows the password could choose the new one. "
+            "Use a temporary password."
+        )
+
+
+def lock_down(user: User, by: str, reason: str) -> None:
+    """Everything at once: confirmed compromised, sessions and tokens ended, devices forgotten, blocked.
+
+    :raises InteractionError: for the last administrator.
+    """
+    protection.confirm_compromised(user, by, reason)
+    sessions.forget_devices(user.id)
+    if user.host_id is None:  # who may sign in to a host application is for the host to say
+        set_enabled(user, False, by)
+
+
 def still_has_password(user: User) -> bool:
     """Whether the password that was just compared is the user's still; it stays so until the end of the transaction.
 
@@ -340,6 +378,8 @@ def set_enabled(user: User, enabled: bool, by: str) -> None:
     if not enabled:
         keep_an_administrator(user)
     user.enabled = enabled
-    if not enabled:
+    if enabled:
+        throttle.forget_all(password_key(user.username))
+    else:
         sessions.end_all(user.id, "disabled", actor=by)
     audit.record(Event.USER_CHANGED, actor=by, user_id=user.id, change="enabled" if enabled else "disabled")

@@ -7,6 +7,7 @@ the modules below, as for the command line.
 from flask import Flask
 from flask_admin import Admin
 
+from idprotect.admin.acts_view import ActsView
 from idprotect.admin.overview import OverviewView
 from idprotect.admin.record_view import ApplicationsView, AuditView, DetectionsView
 from idprotect.admin.sign_in_view import RiskySignInsView, SessionsView, SignInsView
@@ -25,5 +26,6 @@ def create_console(app: Flask, url: str) -> Admin:
         AuditView("Audit log", "Activity"),
         UsersView("Users", "Directory"),
         ApplicationsView("Applications", "Directory"),
+        ActsView("Roles", "Directory"),
     )
     return console

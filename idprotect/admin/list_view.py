@@ -7,7 +7,7 @@ from flask import Response, abort, redirect, request, url_for
 from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import audit
+from idprotect import audit, triage
 from idprotect.admin import door, export, listing
 from idprotect.admin.listing import Asked, Column, Listing
 from idprotect.admin.view import ConsoleView, expose
@@ -47,7 +47,8 @@ class ListView(ConsoleView):
             before_url=self.address(**asked.arguments(), before=found.before) if found.before else None,
             after_url=self.address(**asked.arguments(), after=found.after) if found.after else None,
             files={name: self.address("file", ending=name, **asked.arguments()) for name in FILES},
-            acts=[act for act in self.listing.acts if door.may(act)],
+            acts=[triage.ACTS[name] for name in self.listing.acts if door.may(name)],
+            acts_url=url_for("idprotect_admin_acts.index"),
         )
 
     @expose("/export.<ending>")

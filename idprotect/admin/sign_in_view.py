@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from idprotect import gate, roles
 from idprotect.admin import door
+from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
 from idprotect.admin.lists import RISKY_SIGN_INS, SESSIONS, SIGN_INS
 from idprotect.admin.lists.sign_ins import outcome_of
@@ -46,6 +47,7 @@ class SignInsView(ListView):
             user=session().get(User, sign_in.user_id) if sign_in.user_id else None,
             outcome=outcome_of(sign_in),
             shows_evidence=shows_evidence,
+            offered=offered("sign_in", sign_in.id),
             detections=_detections(sign_in) if shows_evidence else [],
             receipts=[_receipt(row) for row in _receipts(sign_in)],
             events=_events(sign_in) if shows_evidence else [],
@@ -55,7 +57,8 @@ class SignInsView(ListView):
 
 def _detections(sign_in: SignIn) -> Any:
     statement = select(RiskDetection).where(RiskDetection.sign_in_id == sign_in.id)
-    return session().scalars(statement.order_by(RiskDetection.detected_at)).all()
+    rows = session().scalars(statement.order_by(RiskDetection.detected_at)).all()
+    return [(row, offered("detection", row.id)) for row in rows]
 
 
 def _receipts(sign_in: SignIn) -> Any:

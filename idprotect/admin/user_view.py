@@ -7,6 +7,7 @@ from sqlalchemy import Select, select
 
 from idprotect import methods, roles
 from idprotect.admin import door
+from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
 from idprotect.admin.lists import RISKY_USERS, USERS
 from idprotect.admin.lists.people import registration_status
@@ -51,6 +52,7 @@ class UsersView(ListView):
             registration=session().scalar(select(registration_status()).where(User.id == user.id)),
             methods=[_method(row) for row in _of(user, Authenticator, Authenticator.created_at)],
             shows_evidence=shows_evidence,
+            offered=offered("user", user.id),
             list_url=url_for(f"{self.endpoint}.index"),
             **(_evidence(user) if shows_evidence else {}),
         )
@@ -61,7 +63,9 @@ def _evidence(user: User) -> dict[str, Any]:
     sign_ins = _of(user, SignIn, SignIn.signed_in_at)
     return {
         "history": _of(user, RiskHistory, RiskHistory.id),
-        "detections": _of(user, RiskDetection, RiskDetection.detected_at),
+        "detections": [
+            (row, offered("detection", row.id)) for row in _of(user, RiskDetection, RiskDetection.detected_at)
+        ],
         "sessions": _newest(sessions, SignIn.signed_in_at),
         "devices": _of(user, Device, Device.last_seen_at),
         "sign_ins": [(sign_in, outcome_of(sign_in)) for sign_in in sign_ins],

@@ -48,11 +48,14 @@ class ConsoleView(flask_admin.BaseView):  # type: ignore[misc]
         # Flask-Admin's own calls again with other arguments after any TypeError, and hides what was wrong.
         return function(self, *args, **kwargs)
 
-    def page(self, template: str, **variables: Any) -> Response:
-        """Show a page of the console."""
+    def page(self, template: str, *, within: str = "", **variables: Any) -> Response:
+        """Show a page of the console.
+
+        :param within: key of the view that the menu shows one to be in, when it is not this one.
+        """
         return pages.render(
             f"admin/{template}",
-            menu=_menu(self),
+            menu=_menu(self.admin, within or self.key),
             person=door.person().user,
             may=door.may,
             form=variables.pop("form", None) or PageForm.for_page("console"),
@@ -65,14 +68,14 @@ def _refuse_foreign_post() -> Response | None:
     return pages.refuse_foreign_post() if is_foreign else None
 
 
-def _menu(view: ConsoleView) -> list[dict[str, Any]]:
+def _menu(console: flask_admin.Admin, current: str) -> list[dict[str, Any]]:
     """Return the groups of the menu with the links that whoever is here may follow."""
     groups: list[dict[str, Any]] = []
-    for item in view.admin.menu():
+    for item in console.menu():
         is_group = item.is_category()
         children = item.get_children() if is_group else [item]
         links = [
-            {"name": child.name, "url": child.get_url(), "current": child.is_active(view)}
+            {"name": child.name, "url": child.get_url(), "current": child._view.key == current}
             for child in children
             if child.is_accessible() and child.is_visible()
         ]

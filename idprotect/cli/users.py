@@ -7,7 +7,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import sessions, throttle, users
+from idprotect import sessions, users
 from idprotect.cli import shown
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.errors import NotFound
@@ -111,7 +111,26 @@ def enable(username: str) -> Result:
     """Let a user sign in again, also after too many wrong passwords."""
     user = users.get(username)
     users.set_enabled(user, True, operator())
-    throttle.forget_all(users.password_key(user.username))
+    return shown.user(user)
+
+
+@command(user_group, "require-reset")
+@click.argument("username")
+@click.option("--reason", required=True)
+def require_reset(username: str, reason: str) -> Result:
+    """Let nothing go out any more until the user chose a new password, after a second factor."""
+    user = users.get(username)
+    users.require_new_password(user, operator(), reason)
+    return shown.user(user)
+
+
+@command(user_group, "lock-down")
+@click.argument("username")
+@click.option("--reason", required=True)
+def lock_down(username: str, reason: str) -> Result:
+    """Confirm compromised, end everything, forget devices and block, all at once."""
+    user = users.get(username)
+    users.lock_down(user, operator(), reason)
     return shown.user(user)
 
 

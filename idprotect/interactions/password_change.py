@@ -18,7 +18,7 @@ class PasswordChange:
 
     def form(self, visit: Visit) -> PageForm:
         """The current password is asked for, unless it was a temporary one, which is used up."""
-        kind = NewPasswordForm if visit.user.must_change_password else ChangePasswordForm
+        kind = NewPasswordForm if visit.user.temporary_password_hash else ChangePasswordForm
         return kind.for_page("password")  # type: ignore[no-any-return]
 
     def show(self, visit: Visit, form: PageForm) -> Page:
@@ -28,7 +28,7 @@ class PasswordChange:
             {
                 "form": form,
                 "action": visit.url(),
-                "temporary": visit.user.must_change_password,
+                "temporary": bool(visit.user.temporary_password_hash),
                 "min_length": settings().password_min_length,
                 "strength": strength_of(form),
             },
@@ -40,7 +40,9 @@ class PasswordChange:
             raise InteractionError("Your password is kept elsewhere. Please contact your administrator.")
         if isinstance(form, ChangePasswordForm):
             sign_ins.check_current_password(visit.user, form.current.data, visit.visitor)
-        users.change_password(visit.user, form.new.data, visit.sign_in, secure=True)
+        # An administrator may require a new password of somebody who has lost the second factor since.
+        secure = bool(visit.user.temporary_password_hash) or visit.sign_in.mfa_at is not None
+        users.change_password(visit.user, form.new.data, visit.sign_in, secure=secure)
         sign_ins.renew(visit.sign_in)
         session().commit()
 

@@ -9,14 +9,14 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from idprotect import audit, clock, notifications, protection, sign_ins, throttle
+from idprotect import audit, clock, notifications, protection, sessions, sign_ins, throttle
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
 from idprotect.methods import recovery
 from idprotect.methods.base import Method
 from idprotect.methods.sms import Sms
 from idprotect.methods.totp import Totp
-from idprotect.models import Authenticator, SignIn, User, rows_changed, session
+from idprotect.models import Authenticator, RecoveryCode, SignIn, User, rows_changed, session
 from idprotect.runtime import settings
 
 _ALL: tuple[Method, ...] = (Totp(), Sms())
@@ -126,6 +126,20 @@ def confirm_registration(
     notifications.factor_added(user, method.label, at_risk=at_risk)
     _passed(user, sign_in, method.amr, method.name)
     return recovery.replace(user) if not recovery.left(user.id) else []
+
+
+def all_of(user_id: str) -> Sequence[Authenticator]:
+    """Return every authenticator, also those that were disabled or never proved."""
+    statement = select(Authenticator).where(Authenticator.user_id == user_id)
+    return session().scalars(statement.order_by(Authenticator.created_at)).all()
+
+
+def remove_all(user: User, by: str) -> None:
+    """Take every authenticator and recovery code away, and end what they had let in."""
+    for authenticator in all_of(user.id):
+        remove(user, authenticator, by)
+    session().execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    sessions.end_all(user.id, "factors_removed", actor=by)
 
 
 def remove(user: User, authenticator: Authenticator, by: str) -> None:

@@ -37,6 +37,7 @@ from idprotect.protection.owners import (
 )
 from idprotect.protection.raising import Report, raise_detection, raise_detections
 from idprotect.protection.recovery import begin_recovery
+from idprotect.protection.recovery import why_not as why_no_recovery
 from idprotect.protection.standing import IS_OPEN, SYSTEM, has_open, hold, open_risk
 
 __all__ = [
@@ -68,4 +69,5 @@ __all__ = [
     "undo_dismissal",
     "undo_until",
     "voluntary_password_change",
+    "why_no_recovery",
 ]

@@ -337,6 +337,7 @@ def test_looking_changes_nothing(place: Place, method: str, who: str) -> None:
         "event_id": 1,
         "ending": "csv",
         "path": "x",
+        "act_name": "block",
     }
     before = effects(place)
     for rule in place.app.url_map.iter_rules():

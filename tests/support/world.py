@@ -231,6 +231,8 @@ class _Forms(HTMLParser):
             self.forms[-1]["names"].append(values.get("name"))
             if values.get("name") and values.get("type") in ("hidden", "text", None, "tel", "email"):
                 self.forms[-1]["fields"][values["name"]] = values.get("value", "")
+        elif self.forms and tag in ("textarea", "select"):
+            self.forms[-1]["names"].append(values.get("name"))
         elif self.forms and tag == "button" and values.get("name"):
             self.forms[-1]["buttons"].append((values["name"], values.get("value", "")))
 

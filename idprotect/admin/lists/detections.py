@@ -58,6 +58,7 @@ DETECTIONS = Listing(
     joined=_with_user,
     search=_of_user,
     search_label="User name",
+    acts=("resolve_detection", "false_positive", "ignore", "reactivate"),
     presets={
         "Open": {"state": "open"},
         "High this week": {"level": "high", "within": "7d"},

@@ -68,7 +68,7 @@ _RISK = (
 RISKY_USERS = Listing(
     name="risky_users",
     title="Risky users",
-    about="People whose identity is or was at risk. Somebody stays here until the risk is closed and forgotten.",
+    about="People whose identity is or was at risk.",
     key=User.id,
     columns=(
         _USER,
@@ -89,6 +89,17 @@ RISKY_USERS = Listing(
     always=lambda: _RISKY & User.risk_changed_at.is_not(None),
     search=_named,
     search_label="User name or mail address",
+    acts=(
+        "dismiss",
+        "confirm_safe",
+        "confirm_compromised",
+        "resolve",
+        "lock_down",
+        "revoke_sessions",
+        "temporary_password",
+        "require_reset",
+        "undo_dismissal",
+    ),
     presets={
         "Open": {"state": "open"},
         "High and open": {"level": "high", "state": "open"},
@@ -124,6 +135,16 @@ USERS = Listing(
     hidden={"id": User.id},
     search=_named,
     search_label="User name or mail address",
+    acts=(
+        "revoke_sessions",
+        "require_reset",
+        "temporary_password",
+        "confirm_compromised",
+        "lock_down",
+        "block",
+        "unblock",
+        "reset_factors",
+    ),
     presets={
         "Second factor overdue": {"factor": "overdue"},
         "Without a second factor": {"factor": "pending"},

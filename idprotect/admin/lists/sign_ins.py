@@ -153,6 +153,7 @@ RISKY_SIGN_INS = Listing(
     always=lambda: _RISKY,
     search=_search,
     search_label="User name, address or reference number",
+    acts=("dismiss_sign_in", "sign_in_safe", "sign_in_compromised"),
     presets={
         "Open": {"state": "open"},
         "High and open": {"now": "high", "state": "open"},
@@ -180,5 +181,6 @@ SESSIONS = Listing(
     always=usable,
     search=_search,
     search_label="User name or address",
+    acts=("end_session", "sign_in_compromised"),
     presets={"At risk": {"now": "low"}},
 )

@@ -1,0 +1,187 @@
+"""One act: what it says of itself, whom it is about, and how it is carried out and written down."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+
+from idprotect import audit, notifications, roles
+from idprotect.audit import Event
+from idprotect.errors import InteractionError
+from idprotect.models import RiskDetection, SignIn, User, session
+from idprotect.protection import IS_OPEN
+from idprotect.risk import RiskLevel
+from idprotect.roles import Role
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom or what an act is about. The user of a sign-in or detection may be gone."""
+
+    key: str
+    user_id: str | None
+    user: User | None = None
+    sign_in: SignIn | None = None
+    detection: RiskDetection | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it on a page."""
+        who = self.user.username if self.user is not None else "a deleted user"
+        if self.detection is not None:
+            return f"{self.detection.name.replace('_', ' ')} of {who}"
+        if self.sign_in is not None:
+            return f"sign-in of {who}, {self.sign_in.signed_in_at:%d %b %Y, %H:%M} UTC"
+        return who
+
+    @property
+    def known_user(self) -> User:
+        """The user; only for acts that need one."""
+        if self.user is None:
+            raise InteractionError("The user was deleted.")
+        return self.user
+
+
+@dataclass(frozen=True)
+class Option:
+    """Something that can be ticked in the dialogue of an act."""
+
+    name: str
+    label: str
+    default: bool
+
+
+Verb = Callable[[Target, str, str, Collection[str]], str | None]
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act.
+
+    :param about: ``user``, ``sign_in`` or ``detection``.
+    :param verb: carries it out: target, actor, reason, ticked options → a secret that is shown once, or None.
+    :param gives_access: lets somebody in, or clears what would stop them: whoever does it proves a factor just before.
+        What takes access away has to be quick.
+    :param why_not: why it cannot be done to a target now, None when it can.
+    """
+
+    name: str
+    about: str
+    label: str
+    title: str
+    does: tuple[str, ...]
+    does_not: tuple[str, ...]
+    verb: Verb
+    gives_access: bool = True
+    options: tuple[Option, ...] = ()
+    why_not: Callable[[Target], str | None] = lambda _target: None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an act on one target.
+
+    :param refused: why nothing was done, None when it was.
+    :param secret: shown once.
+    """
+
+    target: Target
+    refused: str | None = None
+    secret: str | None = None
+    after: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find(act: Act, key: str) -> Target | None:
+    """Return the target of an act by its id."""
+    if act.about == "user":
+        user = session().get(User, key)
+        return Target(key, user.id, user) if user is not None else None
+    if act.about == "sign_in":
+        sign_in = session().get(SignIn, key)
+        return Target(key, sign_in.user_id, _user(sign_in.user_id), sign_in) if sign_in is not None else None
+    found = session().get(RiskDetection, key)
+    return Target(key, found.user_id, _user(found.user_id), detection=found) if found is not None else None
+
+
+def why_refused(act: Act, target: Target, actor: User) -> str | None:
+    """Return why this actor cannot do this to this target, None when they can.
+
+    Nobody approves their own risk; and whoever could reset or unblock an administrator would be one.
+    """
+    if target.user_id == actor.id:
+        return "Somebody else has to do this: nobody decides about themselves."
+    is_administrator = Role.ADMINISTRATOR in roles.of(actor.roles)
+    if target.user is not None and roles.of(target.user.roles) and not is_administrator:
+        return "Only an administrator does this to somebody who has a role in this console."
+    return act.why_not(target)
+
+
+def perform(act: Act, target: Target, actor: User, reason: str, ticked: Collection[str]) -> Done:
+    """Do it, or say why not; either is written down with the state before and after. Commits."""
+    before = _state(target)
+    refused = why_refused(act, target, actor)
+    secret = None
+    if refused is None:
+        try:
+            secret = act.verb(target, actor.username, reason, ticked)
+            session().flush()
+        except InteractionError as error:
+            session().rollback()
+            notifications.discard()
+            refused = error.message
+    done = Done(target, refused, secret, _state(target))
+    _write_down(act, done, actor, reason, ticked, before)
+    session().commit()
+    notifications.flush()
+    return done
+
+
+def _write_down(
+    act: Act, done: Done, actor: User, reason: str, ticked: Collection[str], before: Mapping[str, Any]
+) -> None:
+    target = done.target
+    outcome = (
+        {"refused": done.refused} if done.refused else {"before": dict(before), "after": dict(done.after)}
+    )
+    audit.record(
+        Event.CONSOLE_ACT_REFUSED if done.refused else Event.CONSOLE_ACTED,
+        actor=actor.username,
+        user_id=target.user_id,
+        sign_in_id=target.sign_in.id if target.sign_in is not None else None,
+        act=act.name,
+        target=target.key,
+        reason=reason,
+        options=sorted(ticked),
+        **outcome,
+    )
+
+
+def _state(target: Target) -> dict[str, Any]:
+    """Return what an act can change, as it is stored now."""
+    state: dict[str, Any] = {}
+    if target.user is not None:
+        session().refresh(target.user)
+        user = target.user
+        state |= {"risk": user.risk.label, "risk_state": user.risk_state, "may_sign_in": user.enabled}
+        state |= {"new_password_required": user.must_change_password}
+        state |= {"open_detections": _count(RiskDetection, RiskDetection.user_id == user.id, IS_OPEN)}
+        alive = (SignIn.succeeded, SignIn.ended_at.is_(None))
+        state |= {"sign_ins_not_ended": _count(SignIn, SignIn.user_id == user.id, *alive)}
+    if target.sign_in is not None:
+        session().refresh(target.sign_in)
+        level = RiskLevel(target.sign_in.aggregated_level).label
+        state |= {"sign_in_risk": level, "sign_in_state": target.sign_in.risk_state}
+        state |= {"ended": target.sign_in.ended_at is not None}
+    if target.detection is not None:
+        session().refresh(target.detection)
+        state |= {"detection": target.detection.state, "detail": target.detection.detail}
+    return state
+
+
+def _count(model: Any, *conditions: Any) -> int:
+    return session().scalar(select(func.count()).select_from(model).where(*conditions)) or 0
+
+
+def _user(user_id: str | None) -> User | None:
+    return session().get(User, user_id) if user_id else None

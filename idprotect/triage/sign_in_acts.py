@@ -1,0 +1,100 @@
+"""Acts about one sign-in."""
+
+from collections.abc import Collection
+
+from idprotect import protection, sessions
+from idprotect.errors import InteractionError
+from idprotect.models import SignIn
+from idprotect.triage.act import Act, Option, Target
+from idprotect.triage.user_acts import END_SESSIONS, SAME_PASSWORD, SAME_SESSIONS
+
+
+def _compromised(target: Target, by: str, reason: str, ticked: Collection[str]) -> None:
+    protection.confirm_sign_in_compromised(
+        target.known_user, _sign_in(target), by, reason, end_sessions=END_SESSIONS in ticked
+    )
+
+
+def _safe(target: Target, by: str, reason: str, _ticked: Collection[str]) -> None:
+    protection.confirm_sign_in_safe(target.known_user, _sign_in(target), by, reason)
+
+
+def _dismiss(target: Target, by: str, reason: str, _ticked: Collection[str]) -> None:
+    protection.dismiss_sign_in(target.known_user, _sign_in(target), by, reason)
+
+
+def _end(target: Target, _by: str, _reason: str, _ticked: Collection[str]) -> None:
+    sessions.end(_sign_in(target), "revoked")
+
+
+def _sign_in(target: Target) -> SignIn:
+    if target.sign_in is None:
+        raise InteractionError("The sign-in does not exist.")
+    return target.sign_in
+
+
+def _wrong_password(target: Target) -> str | None:
+    return None if _sign_in(target).succeeded else "The password was wrong: nothing came of this sign-in."
+
+
+def _no_risk(target: Target) -> str | None:
+    return _wrong_password(target) or (
+        None if _sign_in(target).aggregated_level else "No risk of it is open."
+    )
+
+
+def _is_over(target: Target) -> str | None:
+    return _wrong_password(target) or ("It has ended already." if _sign_in(target).ended_at else None)
+
+
+SIGN_IN_ACTS = (
+    Act(
+        "sign_in_compromised",
+        "sign_in",
+        "Confirm compromised",
+        "Confirm that this was not the owner: {}",
+        (
+            "Says that the sign-in was not by its owner: its risk and the user's become high.",
+            "Nothing is learnt from what came since.",
+        ),
+        (SAME_PASSWORD, "The person is not blocked from signing in."),
+        _compromised,
+        gives_access=False,
+        options=(Option(END_SESSIONS, "End all sessions and tokens of this person", True),),
+        why_not=_wrong_password,
+    ),
+    Act(
+        "sign_in_safe",
+        "sign_in",
+        "Confirm safe",
+        "Confirm that this was the owner: {}",
+        (
+            "Says that the sign-in was by its owner: its risk becomes none, its share of the user's risk goes.",
+            "Its place and device are learnt as this person's.",
+        ),
+        (SAME_PASSWORD, SAME_SESSIONS, "Detections about other sign-ins stay open."),
+        _safe,
+        why_not=_wrong_password,
+    ),
+    Act(
+        "dismiss_sign_in",
+        "sign_in",
+        "Dismiss risk",
+        "Dismiss the risk of this sign-in: {}",
+        ("Says that its risk was void: its detections are closed as dismissed.",),
+        (SAME_PASSWORD, SAME_SESSIONS, "Nothing is learnt from it."),
+        _dismiss,
+        why_not=_no_risk,
+    ),
+    Act(
+        "end_session",
+        "sign_in",
+        "End session",
+        "End this session: {}",
+        ("Ends the session and the tokens that came of it.",),
+        (SAME_PASSWORD, "Other sessions of this person go on.", "Risk stays as it is."),
+        _end,
+        gives_access=False,
+        why_not=_is_over,
+    ),
+)
