@@ -245,7 +245,6 @@ def test_parameters_come_from_the_body_alone(server: Server, signed_in: Person) 
     "grant_type",
     [
         "password",
-        "client_credentials",
         "implicit",
         "",
         None,
