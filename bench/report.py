@@ -207,9 +207,7 @@ class Results:
         options = ", ".join(f"{name} {value}" for name, value in self.options.items())
         return (
             f"# Benchmark of {self.started}\n\n"
-            f"{facts['cores']} cores ({facts['processor']}), "
-            f"Linux {facts['kernel']}, Python {facts['python']}; "
-            f"{packages}.\n\nOptions: {options}.\n\n"
+            f"{facts['cores']} cores, Python {facts['python']}; {packages}.\n\nOptions: {options}.\n\n"
             "CPU is user and system time of all the server's processes per operation, PostgreSQL's included; "
             "its share stands beside it. Only ratios within one run mean anything."
         )
