@@ -56,7 +56,7 @@ class IDProtect:
         if db is None:
             raise TypeError("IDProtect needs db, the application's SQLAlchemy object")
         settings = settings_module.load(app.config)
-        keys = KeyRing(settings.instance_dir / "keys")
+        keys = KeyRing(settings.instance_dir / "keys", settings.signing_algorithm)
         passwords = Passwords(
             keys.pepper,
             time_cost=settings.argon2_time_cost,

@@ -13,16 +13,18 @@ import threading
 import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, JWKRegistry, KeyParameters, RSAKey
 
 from idprotect.errors import ConfigurationError
 
-SIGNING_ALGORITHM = "RS256"
+#: Of at least 128 bits (ASVS 11.2.3). RS256 is what every client knows; ES256 costs a thirtieth of it.
 RSA_BITS = 3072
+CURVE = "P-256"
+SigningKey = RSAKey | ECKey
 NONCE_BYTES = 12
 
 
@@ -35,11 +37,12 @@ class KeyRing:
     """The keys in one folder.
 
     :param folder: created with mode 0700 when missing.
+    :param algorithm: of new signing keys and of signatures; keys of another one stay published.
     :raises ConfigurationError: when a key file can be read by others.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, algorithm: str = "RS256") -> None:
+        self.folder, self.algorithm = folder, algorithm
         self._signing_folder = folder / "signing"
         for path in (folder, self._signing_folder):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,7 +50,7 @@ class KeyRing:
                 if file.is_file():
                     self._check(file)
         self._lock = threading.Lock()
-        self._loaded: tuple[float, tuple[RSAKey, ...]] | None = None
+        self._loaded: tuple[float, tuple[SigningKey, ...]] | None = None
         self._checked_at = 0.0
 
     @cached_property
@@ -82,9 +85,9 @@ class KeyRing:
             raise ConfigurationError("an encrypted field does not fit the field key") from None
         return plain.decode()
 
-    def signing_key(self) -> RSAKey:
+    def signing_key(self) -> SigningKey:
         """Return the newest signing key."""
-        return self._signing_keys()[-1]
+        return [key for key in self._signing_keys() if key.alg == self.algorithm][-1]
 
     def public_jwks(self) -> dict[str, Any]:
         """Return all published keys (RFC 7517), without private members."""
@@ -100,7 +103,7 @@ class KeyRing:
         self._loaded = None
         return kid
 
-    def _signing_keys(self) -> tuple[RSAKey, ...]:
+    def _signing_keys(self) -> tuple[SigningKey, ...]:
         """Return the keys, oldest first; another process may have rotated, so the folder is looked at again."""
         if self._loaded is not None and time.monotonic() - self._checked_at < 1:
             return self._loaded[1]
@@ -111,21 +114,27 @@ class KeyRing:
                 self._loaded = (stamp, self._read_signing_keys())
             return self._loaded[1]
 
-    def _read_signing_keys(self) -> tuple[RSAKey, ...]:
-        paths = sorted(self._signing_folder.glob("*.json"))
-        if not paths:
+    def _read_signing_keys(self) -> tuple[SigningKey, ...]:
+        keys = self._stored_signing_keys()
+        if not any(key.alg == self.algorithm for key in keys):
             self._make_signing_key(first=True)
-            paths = sorted(self._signing_folder.glob("*.json"))
-        return tuple(RSAKey.import_key(json.loads(self._read(path))) for path in paths)
+            keys = self._stored_signing_keys()
+        return keys
+
+    def _stored_signing_keys(self) -> tuple[SigningKey, ...]:
+        paths = sorted(self._signing_folder.glob("*.json"))
+        return tuple(cast(SigningKey, JWKRegistry.import_key(json.loads(self._read(path)))) for path in paths)
 
     def _make_signing_key(self, *, first: bool = False) -> str:
         kid = secrets.token_hex(8)
-        key = RSAKey.generate_key(
-            RSA_BITS, {"kid": kid, "use": "sig", "alg": SIGNING_ALGORITHM}, private=True
-        )
+        members: KeyParameters = {"kid": kid, "use": "sig", "alg": self.algorithm}
+        key: SigningKey
+        if self.algorithm == "ES256":
+            key = ECKey.generate_key(CURVE, members, private=True)
+        else:
+            key = RSAKey.generate_key(RSA_BITS, members, private=True)
         # All processes that start at once agree on the one file name of a first key.
-        stamp = "0" * 20 if first else f"{time.time_ns():020d}"
-        name = f"{stamp}.json" if first else f"{stamp}-{kid}.json"
+        name = f"{0:020d}-{self.algorithm}.json" if first else f"{time.time_ns():020d}-{kid}.json"
         self._create(self._signing_folder / name, json.dumps(key.as_dict(private=True)).encode())
         return kid
 

@@ -77,6 +77,8 @@ class Settings:
     argon2_time_cost: int = 2
     argon2_memory_kib: int = 19 * 1024
     argon2_parallelism: int = 1
+    #: Of ID tokens: ``RS256`` (RSA, 3072 bits), which every client knows, or ``ES256``, which is far cheaper to sign.
+    signing_algorithm: Literal["RS256", "ES256"] = "RS256"
     #: How many passwords are hashed at once in one process.
     parallel_hashes: int = 2
 
@@ -149,6 +151,7 @@ class Settings:
             ("DETECTOR_FAILURE", self.detector_failure, ("refuse", "high_risk")),
             ("SMS_SENDER", self.sms_sender, ("outbox", "http", "null")),
             ("MAIL_SENDER", self.mail_sender, ("outbox", "smtp", "null")),
+            ("SIGNING_ALGORITHM", self.signing_algorithm, ("RS256", "ES256")),
             ("SMTP_TLS", self.smtp_tls, ("none", "starttls", "tls")),
         ):
             if value not in choices:

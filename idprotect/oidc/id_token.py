@@ -7,7 +7,6 @@ from authlib.oidc.core.grants.util import create_half_hash
 from joserfc import jwt
 
 from idprotect import clock
-from idprotect.keys import SIGNING_ALGORITHM
 from idprotect.models import User
 from idprotect.runtime import runtime, settings
 
@@ -27,7 +26,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
     def encode_id_token(self, token: dict[str, Any], request: Any) -> str:
         """Sign the claims about the sign-in that the code, or the refresh token, came of."""
         proved = request.authorization_code or request.refresh_token
-        now = int(clock.now().timestamp())
+        now, algorithm = int(clock.now().timestamp()), runtime().keys.algorithm
         claims = {
             "iss": settings().issuer,
             "sub": proved.user_id,
@@ -37,13 +36,13 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
             "auth_time": int(proved.auth_time.timestamp()),
             "acr": proved.acr,
             "amr": proved.amr,
-            "at_hash": create_half_hash(token["access_token"], SIGNING_ALGORITHM).decode(),
+            "at_hash": create_half_hash(token["access_token"], algorithm).decode(),
         }
         if nonce := getattr(proved, "nonce", None):
             claims["nonce"] = nonce
         claims |= user_claims(request.user, token["scope"])
         key = runtime().keys.signing_key()
-        return jwt.encode({"alg": SIGNING_ALGORITHM, "kid": key.kid}, claims, key, [SIGNING_ALGORITHM])
+        return jwt.encode({"alg": algorithm, "kid": key.kid}, claims, key, [algorithm])
 
 
 class RefreshedIdToken(IdToken):

@@ -6,7 +6,6 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer
 from flask import Response, json
 
 from idprotect.consents import SCOPES
-from idprotect.keys import SIGNING_ALGORITHM
 from idprotect.models import ClientRules
 from idprotect.oidc import clients
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
@@ -14,7 +13,7 @@ from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGran
 from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
-from idprotect.runtime import settings
+from idprotect.runtime import runtime, settings
 
 
 class _Unprinted(dict[str, Any]):
@@ -94,7 +93,7 @@ def metadata() -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
+        "id_token_signing_alg_values_supported": [runtime().keys.algorithm],
         "token_endpoint_auth_methods_supported": list(clients.METHODS),
         "introspection_endpoint_auth_methods_supported": secret_methods,
         "revocation_endpoint_auth_methods_supported": list(clients.METHODS),
