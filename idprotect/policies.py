@@ -1,6 +1,5 @@
 """The policies in force: stored in versions, applied from a file, kept parsed in memory by version."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -61,9 +60,9 @@ def versions() -> Sequence[PolicyVersion]:
 
 
 def document() -> dict[str, Any]:
-    """Return the document in force, to make another of."""
+    """Return the document in force, to make another of; it is not to be changed."""
     newest = session().get(PolicyVersion, newest_version())
-    return copy.deepcopy(newest.document) if newest is not None else {}
+    return newest.document if newest is not None else {}
 
 
 def check(draft: dict[str, Any], confirmation: str = "") -> PolicySet:
@@ -106,11 +105,11 @@ def set_state(name: str, state: PolicyState, by: str, note: str = "", *, confirm
 
 def with_state(draft: dict[str, Any], name: str, state: PolicyState) -> dict[str, Any]:
     """Return a document in which one policy has another state."""
-    rows = [row for row in draft.get("policy", []) if row.get("name") == name]
-    if not rows:
+    rows = draft.get("policy", [])
+    if all(row.get("name") != name for row in rows):
         raise NotFound(f"no policy is called {name!r}")
-    rows[0]["state"] = str(state)
-    return draft
+    changed = [row | {"state": str(state)} if row.get("name") == name else row for row in rows]
+    return {**draft, "policy": changed}
 
 
 def add_template(kind: str, by: str, author: str = "", *, block: bool = False) -> PolicySet:

@@ -15,6 +15,7 @@ from tests.support.world import (
     MFA_POLICY,
     SIGN_IN_RISK_POLICY,
     TOR_ADDRESS,
+    USER_RISK_BLOCK,
     USER_RISK_POLICY,
     World,
 )
@@ -186,6 +187,16 @@ def test_not_every_administrator_can_be_locked_out(world: World, file: Any) -> N
     world.act(protection.confirm_compromised, "root", "test")
     assert "locked out: glass, root" in refusal(world, "apply", file(BLOCK_ADMINISTRATORS))
     assert "locked out: glass, root" in refusal(world, "apply", file(BLOCK_CONSOLE))
+
+
+def test_whoever_is_locked_out_already_does_not_hinder_a_change(world: World, file: Any) -> None:
+    """C076: the guard is about what a change does; a rollback is a change."""
+    answer(world, "apply", file(BLOCK_ADMINISTRATORS))
+    answer(world, "apply", file(USER_RISK_BLOCK))
+    world.make_user("root", roles=("administrator",))
+    assert "locked out: root" in refusal(world, "rollback")
+    world.act(protection.confirm_compromised, "root", "test")
+    answer(world, "apply", file(USER_RISK_BLOCK, MFA_POLICY))
 
 
 def test_an_emergency_does_not_end_in_a_lock_out(world: World, file: Any) -> None:

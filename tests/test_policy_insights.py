@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from idprotect import protection
+from idprotect import clock, people, protection
+from idprotect.conditional_access import AccessRequest
+from idprotect.models import Receipt, SignIn, session
 from tests.support.world import (
     HOME_ADDRESS,
     MFA_POLICY,
@@ -205,6 +207,45 @@ def test_trials_report_their_effect(world: World) -> None:
             "failure": 1,
         }
     ]
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_the_stored_log_is_read_as_a_stream_on_either_database(
+    make_world: Callable[..., World], request: pytest.FixtureRequest, file: Write, database: str
+) -> None:
+    """F051, D01: more than one batch of receipts and people; the levels of users at risk are looked up in between."""
+    url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
+    world = make_world(IDPROTECT_DATABASE_URL=url)
+    world.apply(MFA_POLICY.replace('"on"', '"off"'))
+    world.make_user("root", roles=("administrator",))
+    world.act(protection.confirm_compromised, "root", "test")
+    with world.arranging():
+        for number in range(people.BATCH + 1):
+            _store_decision(f"{number:032}")
+    told = answer(world, "preview", "--turn-on", "always-mfa")
+    assert (told["now"]["hit"], told["now"]["administrators"]) == (1, ["root"])
+    assert told["last_30_days"]["changed"] == people.BATCH + 1
+    assert answer(world, "replay", file(MFA_POLICY))["users_affected"] == 1
+
+
+def _store_decision(sign_in_id: str) -> None:
+    """Store one sign-in of nobody in particular, and the receipt that let it in."""
+    now = clock.now()
+    moments = dict.fromkeys(("signed_in_at", "authenticated_at", "last_seen_at", "expires_at"), now)
+    session().add(SignIn(id=sign_in_id, succeeded=True, **moments))
+    facts = AccessRequest(now, "u", "bob", "notes", registered=True)
+    session().add(
+        Receipt(
+            reference=sign_in_id[-11:],
+            endpoint="authorize",
+            sign_in_id=sign_in_id,
+            user_id="u",
+            client_id="notes",
+            policy_version=1,
+            outcome="allowed",
+            facts=facts.to_dict(),
+        )
+    )
 
 
 # Templates
