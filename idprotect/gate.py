@@ -25,6 +25,8 @@ log = logging.getLogger("idprotect.gate")
 
 #: The scope of a page of ours that needs a second factor of whoever has one.
 STEP_UP = "idprotect:step-up"
+#: The scope of adding a second factor.
+REGISTER = "idprotect:register"
 #: The scope of the administrator's console, which needs a second factor of everybody.
 CONSOLE = "idprotect:console"
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -162,6 +164,7 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         temporary_password=user.must_change_password,
         stopped_sign_in=_asks_about_stopped(user, sign_in),
         step_up=STEP_UP in access.scopes,
+        registering=REGISTER in access.scopes,
         console=CONSOLE in access.scopes,
         consented=access.consented,
     )

@@ -338,6 +338,26 @@ def test_risk_of_the_password_is_remediated_by_a_new_one(world: World) -> None:
     assert browser.step == "password_change"
 
 
+def test_a_second_factor_cannot_be_added_from_outside(world: World) -> None:
+    """F058: on the account page and when a policy asks for one; inside both go on."""
+    world.make_user()
+    outside = """
+[[policy]]
+name = "add-factors-inside"
+state = "on"
+when = { exclude_locations = ["office"], registering = true }
+then = { require = ["block"] }
+"""
+    world.apply(OFFICE, outside)
+    browser = world.browser(TOR_ADDRESS).start().sign_in()
+    assert browser.is_signed_in
+    assert browser.get("/account/methods").step == "block"
+    world.apply(OFFICE, outside, MFA_POLICY)
+    assert world.browser(TOR_ADDRESS).start().sign_in().step == "block"
+    inside = world.browser("198.51.100.10").start().sign_in()
+    assert inside.step == "mfa_registration"
+
+
 def test_using_a_break_glass_account_alarms_every_administrator(world: World) -> None:
     """F064: exempt from everything, and never unnoticed; once a sign-in."""
     world.make_user("glass", roles=("administrator",))

@@ -78,6 +78,7 @@ _WHEN_KEYS = frozenset(
         "platforms",
         "scopes",
         "known_device",
+        "registering",
     }
 )
 _THEN_KEYS = frozenset(
@@ -182,9 +183,7 @@ class _Reader:
         when = self.sub_table(row, "when", _WHEN_KEYS)
         then = self.sub_table(row, "then", _THEN_KEYS)
         clients = self.sub_table(row, "clients", frozenset({"include", "exclude"}))
-        known_device = when.get("known_device")
-        if known_device is not None and not isinstance(known_device, bool):
-            self.problem("'known_device' must be true or false")
+        known_device = self.truth(when, "known_device")
         policy = Policy(
             name=self.name(row),
             title=str(row.get("title", "")),
@@ -197,7 +196,8 @@ class _Reader:
             countries=Selection(self.countries(when, "countries"), self.countries(when, "exclude_countries")),
             platforms=self.choices(when, "platforms", _platform),
             scopes=self.strings(when, "scopes"),
-            known_device=known_device if isinstance(known_device, bool) else None,
+            known_device=known_device,
+            registering=self.truth(when, "registering") is True,
             controls=self.choices(then, "require", Control),
             strength=self.strength(then),
             unregistered=self.choice(then, "unregistered", Unregistered.BLOCK),
@@ -238,6 +238,13 @@ class _Reader:
             self.problem(f"'skip_days' must be a whole number from 0 to {MAX_SKIP_DAYS}")
             return 0
         return days
+
+    def truth(self, table: Mapping[str, Any], key: str) -> bool | None:
+        value = table.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self.problem(f"{key!r} must be true or false")
+        return None
 
     def strength(self, then: Mapping[str, Any]) -> Strength | None:
         return self.choice(then, "strength", Strength.PHISHING_RESISTANT) if "strength" in then else None

@@ -1,6 +1,7 @@
 """The one evaluator: policies and facts in, a decision with its reasons out. Live, test and receipt call it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
@@ -42,6 +43,7 @@ CONDITIONS: Mapping[str, Condition] = {
     ),
     "scopes": lambda policy, request: not policy.scopes or bool(policy.scopes & request.scopes),
     "known_device": lambda policy, request: policy.known_device in (None, request.known_device),
+    "registering": lambda policy, request: request.registering or not policy.registering,
 }
 
 
@@ -49,8 +51,16 @@ def evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
     """Judge one access request.
 
     All policies that apply must be satisfied; a block outweighs everything; what is missing is asked for in the
-    order of :class:`Step`.
+    order of :class:`Step`. Nobody is sent to register where registering is stopped.
     """
+    decision = _evaluate(policies, request)
+    if Step.MFA_REGISTRATION not in decision.steps or request.registering:
+        return decision
+    there = _evaluate(policies, replace(request, registering=True))
+    return there if there.first in (Step.BLOCK, Step.SIGN_IN) else replace(decision, results=there.results)
+
+
+def _evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
     applying: list[Policy] = []
     unmet_of: dict[str, tuple[str, ...]] = {}
     is_exempt = request.username in policies.break_glass

@@ -30,6 +30,7 @@ class AccessRequest:
     :param stopped_sign_in: an earlier sign-in of this user was stopped, and this one is trustworthy enough to ask
         whether that was its owner.
     :param step_up: what is asked for needs a second factor of whoever has one, whatever the policies say.
+    :param registering: the person is about to add a second factor.
     :param console: the administrator's console is entered: a second factor is demanded, whatever the policies say.
     :param consented: consent is given, or not needed for this client.
     """
@@ -63,6 +64,7 @@ class AccessRequest:
     temporary_password: bool = False
     stopped_sign_in: bool = False
     step_up: bool = False
+    registering: bool = False
     console: bool = False
     consented: bool = True
 

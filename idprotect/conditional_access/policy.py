@@ -74,6 +74,7 @@ class Policy:
     ``who`` holds names like ``user:alice``, ``group:staff``, ``role:administrator``. An empty condition means
     *any*. Conditions are ANDed.
 
+    :param registering: only about adding a second factor, on the account page or when a policy asks for one.
     :param strength: how good the second factor has to be; any is good enough when it is None.
     :param skip_days: for registration: days from the first prompt during which it can be put off, 0 to 30.
     :param sign_in_frequency: how long ago the person may have proved who they are; None: as long as sessions last.
@@ -92,6 +93,7 @@ class Policy:
     platforms: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     known_device: bool | None = None
+    registering: bool = False
     strength: Strength | None = None
     unregistered: Unregistered = Unregistered.BLOCK
     skip_days: int = 0
@@ -197,6 +199,8 @@ def validity_problems(policy: Policy) -> list[str]:
         problems.append("block cannot be combined with another control")
     if Control.REGISTRATION in controls and len(controls) > 1:
         problems.append("registration cannot be combined with another control")
+    if Control.REGISTRATION in controls and policy.registering:
+        problems.append("registration cannot be asked of somebody who is registering")
     if policy.skip_days and Control.REGISTRATION not in controls:
         problems.append("'skip_days' belongs to a policy that requires registration")
     if policy.strength is not None and Control.MFA not in controls:
@@ -243,5 +247,6 @@ def _conditions(policy: Policy) -> frozenset[str]:
         "platforms": policy.platforms,
         "scopes": policy.scopes,
         "known_device": policy.known_device is not None,
+        "registering": policy.registering,
     }
     return frozenset(name for name, narrowed in circumstances.items() if narrowed)

@@ -51,6 +51,10 @@ def _known_device(policy: Policy, request: AccessRequest) -> str:
     return f"the device is {'known' if request.known_device else 'not known'}"
 
 
+def _registering(policy: Policy, request: AccessRequest) -> str:
+    return "no second factor is being added"
+
+
 def _break_glass(policy: Policy, request: AccessRequest) -> str:
     return f"{request.username} is a break-glass account, to which no policy applies"
 
@@ -88,6 +92,7 @@ _WORDS: Mapping[str, Callable[[Policy, AccessRequest], str]] = {
     "platforms": _platforms,
     "scopes": _scopes,
     "known_device": _known_device,
+    "registering": _registering,
     BREAK_GLASS: _break_glass,
     STATE: _state,
 }

@@ -105,7 +105,7 @@ def password(current: Current) -> Response:
 def add_method(current: Current) -> Response:
     """Add a second factor: only to somebody who proved just now who they are, and not at risk."""
     user, sign_in = current.user, current.sign_in
-    if (refused := _factor_change_refused(current)) is not None:
+    if (refused := _factor_change_refused(current) or _registration_stopped()) is not None:
         return refused
     method, new_phone = request.args.get("method", ""), request.args.get("phone") == "new"
     sending = request.args.get("do") == "send"
@@ -305,6 +305,12 @@ def _factor_change_refused(current: Current) -> Response | None:
             sign_in_after=fresh_after,
         )
     )
+
+
+def _registration_stopped() -> Response | None:
+    """Ask the policies about adding a factor, here and now."""
+    scopes = frozenset({gate.REGISTER})
+    return flow.guard(Wanted(people.ACCOUNT, settings().brand_name, scopes, return_to=_this_page()))
 
 
 def _this_page() -> str:

@@ -65,6 +65,7 @@ FACTS: Choices = {
     "strengths": (frozenset(), frozenset({"phishing_resistant"})),
     "mfa_at": (*NOT_YET, *MOMENTS),
     "recovers_without_password": (False, False, True),
+    "registering": (*[False] * 5, True),
     "recovered_at": (*NOT_YET, *MOMENTS),
     "noticed_at": (*NOT_YET, *MOMENTS),
     "registration_prompted_at": PROMPTS,
@@ -124,6 +125,7 @@ TERMS: Choices = {
         Selection(EMPTY, frozenset({"CH"})),
     ),
     "known_device": (*[None] * 8, True, False),
+    "registering": (*[False] * 6, True),
     "strength": (*[None] * 8, Strength.PHISHING_RESISTANT),
     "sign_in_frequency": (*[None] * 8, timedelta(minutes=5), timedelta(hours=1)),
     "unregistered": (Unregistered.BLOCK, Unregistered.REGISTER),
@@ -135,6 +137,8 @@ def _policy(name: str, drawn: bytes) -> Policy:
     terms = choose(TERMS, drawn)
     if terms["controls"] != REGISTRATION:
         terms["skip_days"] = 0
+    else:
+        terms["registering"] = False
     if Control.MFA not in terms["controls"]:
         terms["strength"] = None
     if terms["controls"] == frozenset({Control.BLOCK}):
@@ -142,6 +146,7 @@ def _policy(name: str, drawn: bytes) -> Policy:
     if terms["controls"] in (CURE, REMEDIATION):
         terms |= {
             "sign_in_frequency": None,
+            "registering": False,
             "clients": Selection(),
             "countries": Selection(),
             "sign_in_risk": EMPTY,

@@ -153,6 +153,7 @@ EACH_CONDITION = {
     "platforms": frozenset({"ios"}),
     "scopes": frozenset({"payments"}),
     "known_device": True,
+    "registering": True,
 }
 
 
@@ -175,6 +176,7 @@ def test_one_condition_that_does_not_hold_is_enough(missing: str) -> None:
         "platform": "ios",
         "scopes": {"payments"},
         "known_device": True,
+        "registering": True,
     }
     assert applies(met, **EACH_CONDITION)
     facts = dict(zip(EACH_CONDITION, met.items(), strict=True))

@@ -748,3 +748,26 @@ def test_no_policy_applies_to_a_break_glass_account() -> None:
     assert decision.allowed
     assert decision.results[0].unmet == ("break_glass",)
     assert not evaluate(force, asking(username="root", enabled=False)).allowed
+
+
+# Adding a second factor
+
+AWAY = policy("away", Control.BLOCK, locations=Selection(exclude=frozenset({"office"})), registering=True)
+
+
+def test_registering_can_be_stopped_where_everything_else_is_let_in() -> None:
+    """F058: on the account page, and where a policy would send the person to register."""
+    must = registration()
+    assert steps(AWAY, must, registered=True) == ()
+    assert steps(AWAY, must, registered=True, registering=True) == (Step.BLOCK,)
+    assert steps(AWAY, must) == (Step.BLOCK,)
+    assert steps(AWAY, must, locations={"office"}) == (Step.MFA_REGISTRATION,)
+    assert steps(AWAY, registration(14), registration_skipped=True) == ()
+
+
+def test_a_trial_of_registering_is_recorded_where_somebody_is_sent_to_register() -> None:
+    """F050, F058: nobody notices, and the report knows."""
+    trial = replace(AWAY, state=REPORT_ONLY)
+    decision = decide(trial, registration())
+    assert decision.steps == (Step.MFA_REGISTRATION,)
+    assert decision.results[0].word == "would_blocked"

@@ -334,6 +334,8 @@ def holds(policy: Policy, request: AccessRequest) -> bool:
             return False
     if policy.user_risk and request.user_risk not in policy.user_risk:
         return False
+    if policy.registering and not request.registering:
+        return False
     if policy.known_device is not None and policy.known_device is not request.known_device:
         return False
     return not policy.sign_in_risk or request.sign_in_risk in policy.sign_in_risk

@@ -72,6 +72,7 @@ OTHER: dict[str, Any] = {
     "temporary_password": True,
     "stopped_sign_in": True,
     "step_up": True,
+    "registering": True,
     "console": True,
     "consented": False,
 }

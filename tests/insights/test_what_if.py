@@ -35,6 +35,7 @@ NARROW = policy(
     platforms={"ios"},
     scopes={"payments"},
     known_device=True,
+    registering=True,
 )
 
 
@@ -52,6 +53,7 @@ def test_every_unmet_condition_is_told_with_what_is_the_case() -> None:
         "platforms": "the platform is unknown, not ios",
         "scopes": "the scopes asked for are openid, without payments",
         "known_device": "the device is not known",
+        "registering": "no second factor is being added",
     }
     assert set(told.unmet) == set(CONDITIONS)
 
