@@ -28,7 +28,7 @@ def intelligence_group(context: click.Context, as_json: bool) -> None:
         return
     intelligence = runtime().intelligence
     rows = intelligence.health()
-    unset = not_configured(intelligence)
+    unset = intelligence.not_configured()
     if as_json:
         show({"sources": [_json(row) for row in rows], "not_configured": unset}, as_json)
     else:
@@ -48,17 +48,6 @@ def look_up(address: str) -> Result:
     except ValueError:
         raise NotFound(f"{address!r} is not an address") from None
     return {**asdict(network), "sources": _answers(intelligence, network)}
-
-
-def not_configured(intelligence: Intelligence) -> list[str]:
-    """Return the settings whose data nobody has given."""
-    data = {
-        "IDPROTECT_CITY_DATABASE": intelligence.city,
-        "IDPROTECT_ASN_DATABASE": intelligence.asn,
-        "IDPROTECT_ADDRESS_LISTS": intelligence.lists,
-        "IDPROTECT_BREACHED_PASSWORDS": intelligence.breached,
-    }
-    return [setting for setting, given in data.items() if not given]
 
 
 def summary(row: Health) -> str:

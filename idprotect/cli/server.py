@@ -6,7 +6,7 @@ from sqlalchemy import select
 from idprotect import audit, migrations, protection, retention, sessions
 from idprotect import settings as settings_module
 from idprotect.cli.base import Result, command, idprotect, operator
-from idprotect.cli.intelligence import not_configured, summary
+from idprotect.cli.intelligence import summary
 from idprotect.models import User, session
 from idprotect.runtime import runtime, settings
 
@@ -31,7 +31,7 @@ def check() -> Result:
         rows[key] = shown if shown == default else f"{shown}  (default {default})"
     intelligence = runtime().intelligence
     data = {row.name: summary(row) for row in intelligence.health()}
-    data |= dict.fromkeys(not_configured(intelligence), "not configured, so not evaluated")
+    data |= dict.fromkeys(intelligence.not_configured(), "not configured, so not evaluated")
     return {"settings": rows, "data": data}
 
 

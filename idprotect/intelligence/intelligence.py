@@ -123,6 +123,16 @@ class Intelligence:
         files = (self.city, self.asn, *self.lists.values(), self.breached)
         return [file.health() for file in files if file is not None]
 
+    def not_configured(self) -> list[str]:
+        """Return the settings whose data nobody has given."""
+        data = {
+            "IDPROTECT_CITY_DATABASE": self.city,
+            "IDPROTECT_ASN_DATABASE": self.asn,
+            "IDPROTECT_ADDRESS_LISTS": self.lists,
+            "IDPROTECT_BREACHED_PASSWORDS": self.breached,
+        }
+        return [setting for setting, given in data.items() if not given]
+
     def _look_for_changes(self) -> None:
         view = _View(
             self.city.current() if self.city is not None else None,

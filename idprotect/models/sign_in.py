@@ -68,7 +68,7 @@ class SignIn(Base):
 
     __table_args__ = (
         Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),
-        Index("ix_idprotect_sign_in_at", "signed_in_at", "id"),
+        Index("ix_idprotect_sign_in_at", "signed_in_at", "id", "succeeded"),
         Index("ix_idprotect_sign_in_ip_at", "ip_address", "signed_in_at"),
         partial_index("ix_idprotect_sign_in_risky", "signed_in_at", "id", where="risk_state != 'none'"),
     )

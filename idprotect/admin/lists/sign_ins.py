@@ -23,6 +23,10 @@ _OUTCOME = case(
 )
 #: As it stands in the partial index, which is used only when the condition is the very same.
 _RISKY = SignIn.risk_state != literal_column("'none'")
+#: As it stands in the partial index on receipts.
+NOT_ALLOWED = Receipt.outcome != literal_column("'allowed'")
+#: What a policy asks of somebody, beside stopping them; the most comes last.
+PROMPTS = ["notice_required", "mfa_required", "registration_required", "password_change_required"]
 _TO_SIGN_IN = ("idprotect_admin_sign_ins.details", "sign_in_id", "id")
 _TO_USER = ("idprotect_admin_users.details", "user_id", "user_id")
 
@@ -62,6 +66,15 @@ def _search(text: str) -> Condition:
 
 def _at_application(text: str) -> Condition:
     return exists().where(Receipt.sign_in_id == SignIn.id, Receipt.client_id == text)
+
+
+DECISIONS = {"blocked": "stopped by a policy", "asked": "asked for something"}
+
+
+def _decided(text: str) -> Condition:
+    """Find what was decided about a sign-in, at any time."""
+    outcomes = ["blocked"] if text == "blocked" else PROMPTS
+    return exists().where(Receipt.sign_in_id == SignIn.id, NOT_ALLOWED, Receipt.outcome.in_(outcomes))
 
 
 def _with_detection(text: str) -> Condition:
@@ -117,7 +130,13 @@ SIGN_INS = Listing(
         Column("amr", "Proved by", SignIn.amr, "items", shown=False),
     ),
     order="-at",
-    filters=(_USER_FILTER, _ADDRESS_FILTER, _OUTCOME_FILTER, *times(SignIn.signed_in_at)),
+    filters=(
+        _USER_FILTER,
+        _ADDRESS_FILTER,
+        _OUTCOME_FILTER,
+        choice("decision", "What policies said", _decided, DECISIONS),
+        *times(SignIn.signed_in_at),
+    ),
     hidden=_HIDDEN,
     joined=_with_user,
     search=_search,

@@ -237,7 +237,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("cookie_hash"),
     )
     with op.batch_alter_table("idprotect_sign_in", schema=None) as batch_op:
-        batch_op.create_index("ix_idprotect_sign_in_at", ["signed_in_at", "id"], unique=False)
+        batch_op.create_index("ix_idprotect_sign_in_at", ["signed_in_at", "id", "succeeded"], unique=False)
         batch_op.create_index("ix_idprotect_sign_in_ip_at", ["ip_address", "signed_in_at"], unique=False)
         batch_op.create_index(
             "ix_idprotect_sign_in_risky",

@@ -1,0 +1,150 @@
+"""The numbers of the overview. Each equals the count of a list, to which it leads; both are the same condition."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from flask import url_for
+from sqlalchemy import ColumnElement, case, func, select
+from werkzeug.datastructures import MultiDict
+
+from idprotect import clock
+from idprotect.admin import listing
+from idprotect.admin.listing import Asked
+from idprotect.admin.lists import LISTINGS
+from idprotect.admin.lists.sign_ins import NOT_ALLOWED, PROMPTS
+from idprotect.models import Receipt, RiskDetection, SignIn, dialect, session
+from idprotect.risk import RiskLevel
+
+Series = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with its list behind it.
+
+    :param urgent: somebody should look at it when it is not nought.
+    """
+
+    label: str
+    value: int
+    url: str
+    urgent: bool = False
+
+    @property
+    def text(self) -> str:
+        """The number, as the list says it."""
+        return f"more than {listing.COUNTED:,}" if self.value > listing.COUNTED else f"{self.value:,}"
+
+
+@dataclass(frozen=True)
+class Days:
+    """What happened on each day, oldest first.
+
+    :param detections: level → how many were found.
+    :param asked: outcome → how many sign-ins were asked for that, and for nothing that is more.
+    :param blocked: sign-ins that were stopped.
+    :param sign_ins: with the right password.
+    """
+
+    days: Sequence[date]
+    detections: Series
+    asked: Series
+    blocked: Sequence[int]
+    sign_ins: Sequence[int]
+
+    @property
+    def prompted(self) -> list[int]:
+        """How many sign-ins were asked for anything."""
+        return [sum(values) for values in zip(*self.asked.values(), strict=True)]
+
+    @property
+    def prompts_per_100(self) -> list[float]:
+        """How many of a hundred sign-ins were asked for something."""
+        pairs = zip(self.prompted, self.sign_ins, strict=True)
+        return [round(100 * asked / all_of_them, 1) if all_of_them else 0.0 for asked, all_of_them in pairs]
+
+
+#: What waits for somebody: label, list, filters, and whether it is urgent.
+WAITING = (
+    ("People at high risk", "risky_users", {"level": "high", "state": "open"}, True),
+    ("People at risk", "risky_users", {"state": "open"}, False),
+    ("Risky sign-ins that got in", "risky_sign_ins", {"outcome": "completed", "state": "open"}, True),
+    ("Open detections", "detections", {"state": "open"}, False),
+    ("Detections in 24 hours", "detections", {"within": "24h"}, False),
+    ("Second factor overdue", "users", {"factor": "overdue"}, True),
+    ("Second factor pending", "users", {"factor": "pending"}, False),
+    ("Sessions at risk", "sessions", {"now": "low"}, True),
+)
+
+
+def waiting() -> list[Number]:
+    """Return what waits for somebody."""
+    return [number(label, name, filters, urgent=urgent) for label, name, filters, urgent in WAITING]
+
+
+def number(label: str, name: str, filters: Mapping[str, str], *, urgent: bool = False) -> Number:
+    """Return the count of a list, with the way to it."""
+    asked = Asked.of(LISTINGS[name], MultiDict(filters))
+    arguments: dict[str, Any] = dict(filters)
+    url = url_for(f"idprotect_admin_{name}.index", **arguments)
+    return Number(label, listing.count(asked), url, urgent)
+
+
+def by_day(count: int) -> Days:
+    """Count what happened on each of the last days, today included (UTC)."""
+    today = clock.now().date()
+    days = [today - timedelta(days=back) for back in reversed(range(count))]
+    return Days(days, _detections(days), *_interrupted(days), _sign_ins(days))
+
+
+def _detections(days: Sequence[date]) -> Series:
+    day = _day(RiskDetection.detected_at)
+    since = RiskDetection.detected_at >= _start(days)
+    found = select(day, RiskDetection.level, func.count()).where(since).group_by(day, RiskDetection.level)
+    counts = {(row[0], row[1]): row[2] for row in session().execute(found)}
+    levels = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)
+    return {level.label: [counts.get((str(d), int(level)), 0) for d in days] for level in levels}
+
+
+def _interrupted(days: Sequence[date]) -> tuple[Series, Sequence[int]]:
+    """Count sign-ins by the most they were asked for, and those stopped, each on the day on which it began."""
+    most = func.max(
+        case({name: rank for rank, name in enumerate(PROMPTS, 1)}, value=Receipt.outcome, else_=0)
+    )
+    stopped = func.max(case((Receipt.outcome == "blocked", 1), else_=0))
+    each = (
+        select(_day(SignIn.signed_in_at).label("day"), most.label("most"), stopped.label("stopped"))
+        .join_from(Receipt, SignIn, SignIn.id == Receipt.sign_in_id)
+        .where(NOT_ALLOWED, Receipt.at >= _start(days), SignIn.signed_in_at >= _start(days))
+        .group_by(SignIn.id, SignIn.signed_in_at)
+        .subquery()
+    )
+    counted = select(each.c.day, each.c.most, func.count(), func.sum(each.c.stopped))
+    asked: Counter[tuple[str, int]] = Counter()
+    blocked: Counter[str] = Counter()
+    for day, rank, number_of, stopped_of in session().execute(counted.group_by(each.c.day, each.c.most)):
+        asked[day, rank] += number_of
+        blocked[day] += int(stopped_of)
+    series = {name: [asked[str(d), rank] for d in days] for rank, name in enumerate(PROMPTS, 1)}
+    return series, [blocked[str(d)] for d in days]
+
+
+def _sign_ins(days: Sequence[date]) -> Sequence[int]:
+    day = _day(SignIn.signed_in_at)
+    good = select(day, func.count()).where(SignIn.signed_in_at >= _start(days), SignIn.succeeded)
+    counts = {row[0]: row[1] for row in session().execute(good.group_by(day))}
+    return [counts.get(str(d), 0) for d in days]
+
+
+def _start(days: Sequence[date]) -> Any:
+    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=len(days) - 1)
+
+
+def _day(column: Any) -> ColumnElement[str]:
+    """Return the day of a time in UTC, as text, on either database."""
+    if dialect() == "postgresql":
+        return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD")
+    return func.strftime("%Y-%m-%d", column)

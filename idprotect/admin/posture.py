@@ -1,0 +1,87 @@
+"""What is missing in the set-up, each finding with the way to mend it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import url_for
+from sqlalchemy import exists, select
+
+from idprotect import clock, policies, users
+from idprotect.conditional_access import Control, Policy, PolicyState
+from idprotect.models import Authenticator, SignIn, User, session
+
+#: An administrator who was not here for so long may have left.
+STALE = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to mend.
+
+    :param mend: what to do, in words or as a command.
+    :param url: where, when there is a page for it.
+    """
+
+    text: str
+    mend: str
+    url: str | None = None
+
+
+def advice() -> list[Advice]:
+    """Return everything that should be mended."""
+    return [*_about_policies(), *_about_administrators()]
+
+
+def _about_policies() -> Iterator[Advice]:
+    force = policies.current()
+    on = [policy for policy in force.policies if policy.state is PolicyState.ON]
+    if force.emergency:
+        yield Advice(
+            "Every policy only reports: the emergency switch is on.", "flask idprotect policy emergency off"
+        )
+    demands = (
+        ("No policy acts on people at risk.", any(policy.user_risk for policy in on), "user-risk"),
+        ("No policy acts on risky sign-ins.", any(policy.sign_in_risk for policy in on), "sign-in-risk"),
+        (
+            "No policy asks for a second factor to be registered.",
+            any(map(_registers, on)),
+            "mfa-registration",
+        ),
+    )
+    for text, is_there, kind in demands:
+        if not is_there:
+            yield Advice(text, f"flask idprotect policy template {kind}")
+
+
+def _about_administrators() -> Iterator[Advice]:
+    administrators = users.administrators()
+    if len(administrators) == 1:
+        yield Advice(
+            "There is one administrator. Nobody can help if that person cannot sign in.",
+            "flask idprotect user roles NAME administrator",
+        )
+    for user in administrators:
+        url = url_for("idprotect_admin_users.details", user_id=user.id)
+        who = f"The administrator {user.username}"
+        factor = exists().where(Authenticator.user_id == user.id, Authenticator.confirmed_at.is_not(None))
+        if not session().scalar(select(factor)):
+            yield Advice(f"{who} has no second factor.", "It is asked for at the door.", url)
+        if _is_stale(user):
+            yield Advice(
+                f"{who} has not signed in for {STALE.days} days.", "Block, or take the role away.", url
+            )
+
+
+def _is_stale(user: User) -> bool:
+    limit = clock.now() - STALE
+    lately = exists().where(
+        SignIn.user_id == user.id, SignIn.completed_at.is_not(None), SignIn.signed_in_at > limit
+    )
+    return user.created_at < limit and not session().scalar(select(lately))
+
+
+def _registers(policy: Policy) -> bool:
+    return Control.REGISTRATION in policy.controls or (
+        Control.MFA in policy.controls and not policy.user_risk
+    )
