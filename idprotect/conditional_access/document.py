@@ -151,6 +151,10 @@ class _Reader:
         if not isinstance(row.get("trusted", False), bool):
             self.problem("'trusted' must be true or false")
         countries = self.countries(row, "countries")
+        if countries and row.get("trusted"):
+            self.problem(
+                "a location of countries cannot be trusted: it is too large, and only guessed from addresses"
+            )
         return Location(self.name(row), tuple(networks), row.get("trusted", False) is True, countries)
 
     def test(self, row: Mapping[str, Any]) -> PolicyTest:

@@ -175,12 +175,11 @@ class PolicySet:
         """Return the names of the locations that hold an address in a country."""
         return frozenset(location.name for location in self._holding(ip_address, country))
 
-    def trusted_location(self, ip_address: str | None, country: str | None = None) -> str | None:
-        """Return the name of a trusted location that holds an address in a country."""
-        holding = self._holding(ip_address, country)
-        return next((location.name for location in holding if location.trusted), None)
+    def trusted_location(self, ip_address: str | None) -> str | None:
+        """Return the name of a trusted location that holds an address; those are never made of countries."""
+        return next((location.name for location in self._holding(ip_address) if location.trusted), None)
 
-    def _holding(self, ip_address: str | None, country: str | None) -> list[Location]:
+    def _holding(self, ip_address: str | None, country: str | None = None) -> list[Location]:
         if not self.locations:
             return []
         try:
