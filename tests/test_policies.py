@@ -96,6 +96,8 @@ def test_versions_tell_who_when_why_and_what_changed(world: World, file: Any) ->
         "after": {"require": ["block"]},
     }
     assert '+then = { require = ["block"] }' in compared["unified"]
+    plain = world.cli("policy", "diff", "1", "--unified").output
+    assert plain.startswith("--- version 1\n+++ version 2\n")
     assert answer(world, "diff", "1", "1") == {"changes": [], "unified": []}
     assert "no version 7" in refusal(world, "diff", "1", "7")
 

@@ -504,6 +504,12 @@ class Walk(RuleBasedStateMachine):
             if then > 2 and len(self.refresh_tokens) > refresh_tokens:
                 self.refresh(0, 1)
 
+    @rule(which=_which, who=_who)
+    def recover(self, which: int, who: str) -> None:
+        """Be compromised, and do all that is asked: left to chance, hardly a walk would get that far."""
+        self.judge_a_user(who, "compromised", 0)
+        self.come_for_a_code(which, who, "first", "openid offline_access", {}, 9, 2, 3, None)
+
     @rule(which=_which, who=_who, patience=_patience, mood=_any)
     def go_on(self, which: int, who: str, patience: int, mood: int) -> None:
         """Take up again what was left."""

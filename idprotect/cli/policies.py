@@ -72,12 +72,16 @@ def list_versions() -> Result:
 @command(policy_group, "diff")
 @click.argument("old", type=int)
 @click.argument("new", type=int, required=False)
-def show_difference(old: int, new: int | None) -> Result:
+@click.option("--unified", is_flag=True, help="Only the lines, as `diff -u` writes them.")
+def show_difference(old: int, new: int | None, unified: bool) -> Result:
     """Compare two versions, or one with that in force: by policy, and line by line."""
     before, after = policies.stored(old), policies.stored(new)
     lines = differences.unified(
         before.document, after.document, f"version {before.version}", f"version {after.version}"
     )
+    if unified:
+        click.echo(lines)
+        return None
     changes = differences.by_name(before.document, after.document)
     return {"changes": [change.to_dict() for change in changes], "unified": lines.splitlines()}
 
