@@ -20,7 +20,7 @@ from tests.support.world import (
     USER_RISK_POLICY,
     World,
 )
-from tests.test_policies import answer, refusal
+from tests.test_policies import BLOCK_ADMINISTRATORS, answer, refusal
 
 OFFICE = f'[[location]]\nname = "office"\nnetworks = ["{HOME_ADDRESS}/32"]\n'
 OUTSIDE_BLOCKED = """
@@ -226,6 +226,8 @@ def test_the_stored_log_is_read_as_a_stream_on_either_database(
     assert (told["now"]["hit"], told["now"]["administrators"]) == (1, ["root"])
     assert told["last_30_days"]["changed"] == people.BATCH + 1
     assert answer(world, "replay", file(MFA_POLICY))["users_affected"] == 1
+    world.make_user("boss", roles=("administrator",))
+    assert "locked out: boss, root" in refusal(world, "apply", file(BLOCK_ADMINISTRATORS))
 
 
 def _store_decision(sign_in_id: str) -> None:
