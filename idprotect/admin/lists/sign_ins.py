@@ -74,7 +74,8 @@ DECISIONS = {"blocked": "stopped by a policy", "asked": "asked for something"}
 def _decided(text: str) -> Condition:
     """Find what was decided about a sign-in, at any time."""
     outcomes = ["blocked"] if text == "blocked" else PROMPTS
-    return exists().where(Receipt.sign_in_id == SignIn.id, NOT_ALLOWED, Receipt.outcome.in_(outcomes))
+    # The other way round, asking for each sign-in, would walk through all of them.
+    return SignIn.id.in_(select(Receipt.sign_in_id).where(NOT_ALLOWED, Receipt.outcome.in_(outcomes)))
 
 
 def _with_detection(text: str) -> Condition:
