@@ -54,7 +54,7 @@ FAULTS = """() => {
     }
     const ids = [...document.querySelectorAll("[id]")].map(element => element.id);
     for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push("twice: #" + id);
-    for (const one of ["h1", "main", "title"]) {
+    for (const one of ["h1", "main", "head > title"]) {
         const count = document.querySelectorAll(one).length;
         if (count !== 1) faults.push(`${count} × ${one}`);
     }

@@ -39,6 +39,7 @@ class ListView(ConsoleView):
             columns=[self.listing.column(name) for name in asked.columns],
             rows=[_cells(asked, row) for row in found.rows],
             headings=[_heading(self.address, asked, self.listing.column(name)) for name in asked.columns],
+            orders=_orders(self.listing),
             presets=[
                 {"label": label, "url": self.address(**answers), "current": answers == asked.arguments()}
                 for label, answers in self.listing.presets.items()
@@ -83,6 +84,16 @@ def _without_empty_answers(endpoint: str) -> AnyResponse | None:
         return None
     kept = urlencode([(name, text) for name, text in pairs if text])
     return redirect(f"{url_for(endpoint)}?{kept}" if kept else url_for(endpoint), 303)
+
+
+def _orders(shown: Listing) -> list[tuple[str, str]]:
+    """Return the orders to choose from, for where a column's head cannot be reached."""
+    sortable = [column for column in shown.columns if column.sortable]
+    return [
+        (f"{sign}{column.name}", f"{column.label}, {words}")
+        for column in sortable
+        for sign, words in (("-", "highest or newest first"), ("", "lowest or oldest first"))
+    ]
 
 
 def _cells(asked: Asked, row: Row[Any]) -> dict[str, Any]:

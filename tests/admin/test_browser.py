@@ -1,0 +1,251 @@
+"""The console in headless Chromium: each screen in four looks, each dialogue, without scripts, by the keyboard alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from idprotect import clock, protection, triage, users
+from idprotect.models import RiskDetection, SignIn, session
+from tests.support.browser import NewPage, assert_clean
+from tests.support.world import (
+    CHROME,
+    OTHER_ADDRESS,
+    PASSWORD,
+    SIGN_IN_RISK_POLICY,
+    TOR_ADDRESS,
+    USER_RISK_POLICY,
+    World,
+)
+from tests.test_browser import look
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=15_000)
+
+REASON = "They called, and we called back."
+
+# Text whose colour does not stand out from what is behind it (WCAG 1.4.3), in words.
+FAINT = """() => {
+    const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+    const rgba = colour => {
+        context.clearRect(0, 0, 1, 1);
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data];
+    };
+    const luminance = ([r, g, b]) => [r, g, b].map(c => c / 255)
+        .map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+    const behind = element => {
+        for (let one = element; one; one = one.parentElement) {
+            const colour = rgba(getComputedStyle(one).backgroundColor);
+            if (colour[3] > 250) return colour;
+        }
+        return [255, 255, 255, 255];
+    };
+    const faint = new Set();
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const element = walker.currentNode.parentElement;
+        if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest(".unseen")) continue;
+        const style = getComputedStyle(element);
+        const front = luminance(rgba(element.closest("svg") ? style.fill : style.color)), back = luminance(behind(element));
+        const ratio = (Math.max(front, back) + .05) / (Math.min(front, back) + .05);
+        const large = parseFloat(style.fontSize) >= 24;
+        if (ratio < (large ? 3 : 4.5)) faint.add(`${ratio.toFixed(2)}: ${walker.currentNode.data.trim().slice(0, 40)}`);
+    }
+    return [...faint];
+}"""
+
+
+@pytest.fixture
+def busy(world: World) -> World:
+    """Return a server on which something happened, and people who look after it."""
+    world.apply(SIGN_IN_RISK_POLICY, USER_RISK_POLICY)
+    world.list_address()
+    people: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+        ("eve", "Eve Adams", ("totp",), ("administrator",)),
+        ("ada", "Ada Lovelace", ("totp",), ()),
+        ("kim", "Kim Park", (), ()),
+        ("leo", "Leo Costa", ("totp",), ()),
+    )
+    for username, name, authenticators, roles in people:
+        world.make_user(username, name=name, authenticators=authenticators, roles=roles)
+    world.browser().start().sign_in("ada")
+    world.browser(TOR_ADDRESS).start().sign_in("ada")
+    world.browser(TOR_ADDRESS, CHROME).start().sign_in("kim")
+    world.browser(OTHER_ADDRESS).start().sign_in("kim", "not the password of anybody")
+    world.act(protection.confirm_compromised, "leo", "eve", "seen in a phishing kit")
+    return world
+
+
+def come_in(page: Page, world: World, username: str = "eve") -> None:
+    """Sign in to the console."""
+    page.goto(f"{world.url}/admin/")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_label("Code", exact=True).fill(world.totp(username))
+    page.get_by_role("button", name="Verify", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+
+
+def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
+    """Issue 4: one product with the sign-in pages, strict CSP, phone and desktop, AA contrast in light and dark."""
+    page = new_page()
+    come_in(page, busy)
+    look(page, "console-overview")
+    for name in (
+        "Risky users",
+        "Risky sign-ins",
+        "Detections",
+        "Sign-in log",
+        "Sessions",
+        "Audit log",
+        "Users",
+        "Applications",
+        "Roles",
+    ):
+        page.get_by_role("navigation", name="Console").get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        look(page, f"console-{name.lower().replace(' ', '-')}")
+        faint(page)
+    for link, name in (("Sign-in log", "sign-in"), ("Users", "user"), ("Audit log", "event")):
+        page.get_by_role("navigation", name="Console").get_by_role("link", name=link, exact=True).click()
+        page.get_by_role("cell").get_by_role("link").first.click()
+        expect(page.get_by_role("heading", level=1)).not_to_have_text(link)
+        for closed in page.locator("main details").all():
+            closed.locator("summary").first.click()
+        look(page, f"console-one-{name}")
+        faint(page)
+
+
+def faint(page: Page) -> None:
+    """Let no text be faint, by day or by night."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert page.evaluate(FAINT) == [], f"{page.url} {scheme}"
+    page.emulate_media(color_scheme="light")
+
+
+def keys_of(world: World) -> dict[str, Callable[[], str]]:
+    """Return how to make something for an act to be about, by kind."""
+    count = iter(range(1000))
+
+    def somebody(**traits: Any) -> str:
+        username = f"person{next(count)}"
+        return world.make_user(username, authenticators=("totp",), **traits)
+
+    def sign_in() -> str:
+        user_id = somebody()
+        now = clock.now()
+        times = {"signed_in_at": now, "authenticated_at": now, "last_seen_at": now, "expires_at": now}
+        with world.arranging():
+            row = SignIn(user_id=user_id, succeeded=True, risk_level=2, aggregated_level=0, **times)
+            session().add(row)
+            session().flush()
+            user = session().get_one(users.User, user_id)
+            finding = protection_finding()
+            protection.raise_detection(user, finding, row)
+            return str(row.id)
+
+    def detection() -> str:
+        sign_in_id = sign_in()
+        with world.arranging():
+            return str(session().query(RiskDetection).filter_by(sign_in_id=sign_in_id).one().id)
+
+    def person() -> str:
+        user_id = somebody()
+        with world.arranging():
+            protection.confirm_compromised(session().get_one(users.User, user_id), "test", end_sessions=False)
+        return user_id
+
+    return {"user": person, "sign_in": sign_in, "detection": detection}
+
+
+def protection_finding() -> Any:
+    """Return something suspicious about a sign-in."""
+    from idprotect.risk import About, Finding, RiskLevel
+
+    return Finding("new_country", RiskLevel.MEDIUM, About.SIGN_IN, ("The country is new.",))
+
+
+#: What has to be so before an act can be done.
+BEFORE: dict[str, Callable[[users.User], Any]] = {
+    "unblock": lambda user: users.set_enabled(user, False, "test"),
+    "undo_dismissal": lambda user: protection.dismiss(user, "test", "test"),
+}
+
+
+def test_each_dialogue_does_what_it_says(busy: World, new_page: NewPage) -> None:
+    """Issue 4: every destructive dialogue in a browser: it names what it does, asks for a reason, and says what came of it."""
+    page = new_page()
+    come_in(page, busy)
+    make = keys_of(busy)
+    for act in triage.ACTS.values():
+        key = make[act.about]()
+        with busy.arranging():
+            if act.name in BEFORE:
+                BEFORE[act.name](session().get_one(users.User, key))
+            if act.name == "reactivate":
+                row = session().get_one(RiskDetection, key)
+                from idprotect.risk import RiskEvent
+
+                protection.close_detection(row, RiskEvent.ADMIN_IGNORED, "test", "test")
+            if act.name == "recover":
+                user = session().get_one(users.User, key)
+                user.password_hash = None
+        page.goto(f"{busy.url}/admin/acts/{act.name}?id={key}")
+        for line in (*act.does, *act.does_not):
+            expect(page.get_by_text(line, exact=True)).to_be_visible()
+        page.get_by_label("Reason").fill(REASON)
+        page.get_by_role("button", name=act.label, exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(f"{act.label}: done")
+    assert_clean(page)
+
+
+@pytest.mark.parametrize("javascript", [False, True])
+def test_a_compromised_person_is_found_and_handled(busy: World, new_page: NewPage, javascript: bool) -> None:
+    """Issue 4, the main path: overview, list, person, dialogue, result; without scripts as well as with them."""
+    page = new_page(javascript=javascript)
+    come_in(page, busy)
+    page.get_by_role("link", name="People at high risk").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Risky users")
+    page.get_by_role("link", name="leo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Leo Costa")
+    expect(page.get_by_role("region", name="Risk ledger")).to_contain_text("seen in a phishing kit")
+    page.get_by_role("link", name="Temporary password", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Give leo a temporary password")
+    page.get_by_role("button", name="Temporary password").click()
+    if not javascript:  # with scripts the browser itself asks for the field
+        expect(page.get_by_role("heading", level=1)).to_have_text("Give leo a temporary password")
+    page.get_by_label("Reason").fill(REASON)
+    page.get_by_role("button", name="Temporary password").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Temporary password: done")
+    temporary = page.locator(".key").inner_text()
+    assert_clean(page)
+    assert busy.browser().start().sign_in("leo", temporary).step in ("mfa", "password_change")
+
+
+def test_the_keyboard_alone_is_enough(busy: World, new_page: NewPage) -> None:
+    """Rows are chosen, acted on and cleared with Tab, Space and Enter; a skip link leads past the menu."""
+    page = new_page()
+    come_in(page, busy)
+    page.goto(f"{busy.url}/admin/risky-users/?state=open")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
+    page.keyboard.press("Enter")
+    first = page.get_by_role("checkbox", name="Choose row 1")
+    first.focus()
+    page.keyboard.press("Space")
+    page.get_by_label("With the chosen rows").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Dismiss the risk of")
+    assert page.evaluate("document.activeElement.id") == "reason"
+    page.keyboard.type(REASON)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dismiss risk: done")
+    assert_clean(page)
