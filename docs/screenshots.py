@@ -8,6 +8,7 @@ takes half a minute. Names, codes and keys in the pictures are made up on the sp
 
 import base64
 import os
+import random
 import struct
 import sys
 import tempfile
@@ -15,24 +16,26 @@ import tomllib
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pyotp
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from idprotect import demo, policies, protection
+from idprotect import clock, demo, policies, protection, users
 from idprotect.methods.base import secret_of
-from idprotect.models import Authenticator, Client, User, session
+from idprotect.models import Authenticator, Client, Receipt, RiskDetection, SignIn, User, new_id, session
 from tests.support import PROJECT
 from tests.support.browser import ARGUMENTS, find_chromium
 from tests.support.world import HOME_ADDRESS, OTHER_ADDRESS, PASSWORD, TOR_ADDRESS, Clock, World, world
 
 IMAGES = PROJECT / "docs" / "images"
-LARGEST, LARGEST_OF_ALL = 60_000, 700_000
-DESKTOP, WIDE, PHONE = (
+LARGEST, LARGEST_OF_ALL = 60_000, 900_000
+DESKTOP, WIDE, PHONE, CONSOLE = (
     {"width": 720, "height": 640},
     {"width": 960, "height": 640},
     {"width": 390, "height": 760},
+    {"width": 1200, "height": 800},
 )
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = (
@@ -45,6 +48,7 @@ PEOPLE: dict[str, tuple[str, tuple[str, ...]]] = {
     "kim": ("Kim Park", ()),
     "leo": ("Leo Costa", ("totp",)),
     "mia": ("Mia Rossi", ()),
+    "eve": ("Eve Adams", ("totp",)),
 }
 # Chromium takes the desktop's font for system-ui; without a desktop, one that is wider than any of those.
 FONTS = "".join(
@@ -88,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = stack.enter_context(_world(Path(folder)))
         browser = stack.enter_context(_chromium(Path(folder)))
-        for flow in (_registration, _risky, _compromised, _blocked, _consent_and_account):
+        for flow in (_registration, _risky, _compromised, _blocked, _consent_and_account, _console):
             flow(running, browser)
     sizes = {path.name: path.stat().st_size for path in sorted(IMAGES.glob("*.png"))}
     for name, size in sizes.items():
@@ -157,6 +161,64 @@ def _consent_and_account(running: World, browser: Browser) -> None:
     _save(page, "account")
 
 
+def _console(running: World, browser: Browser) -> None:
+    _history(running)
+    page = _open(browser, HOME_ADDRESS)
+    page.goto(f"{running.url}/admin/")
+    _type_password(page, "eve")
+    _type_code(page, _app_code(running, "eve"))
+    page.set_viewport_size(CONSOLE)
+    _save(page, "console-overview", full=False)
+    page.goto(f"{running.url}/admin/risky-users/?state=open")
+    _save(page, "console-risky-users")
+    page.get_by_label("Choose row 1").check()
+    page.get_by_label("Choose row 2").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("Reason").fill("It was the penetration test that we ordered.")
+    _save(page, "console-dismiss")
+    page.goto(f"{running.url}/admin/risky-sign-ins/?state=open")
+    page.get_by_role("cell").get_by_role("link").first.click()
+    page.locator("summary", has_text="Policies and facts").first.click()
+    _save(page, "console-sign-in", full=False)
+
+
+def _history(running: World) -> None:
+    """Write down a month that had its sign-ins, for the charts."""
+    chance, now = random.Random(7), clock.now()
+    with running.arranging():
+        ada = users.get("ada")
+        for hours in range(1, 30 * 24, 3):
+            at = now - timedelta(hours=hours)
+            times = {"signed_in_at": at, "authenticated_at": at, "last_seen_at": at, "expires_at": at}
+            row = SignIn(id=new_id(), user_id=ada.id, succeeded=True, completed_at=at, **times)
+            session().add(row)
+            outcome = chance.choices(
+                ["allowed", "mfa_required", "registration_required", "blocked"], [70, 18, 6, 6]
+            )[0]
+            receipt = {
+                "reference": new_id()[:11],
+                "endpoint": "authorize",
+                "client_id": "notes",
+                "policy_version": 0,
+            }
+            session().add(
+                Receipt(**receipt, at=at, sign_in_id=row.id, user_id=ada.id, outcome=outcome, facts={})
+            )
+            if chance.random() < 0.25:
+                level = chance.choices([1, 2, 3], [5, 4, 1])[0]
+                found = {
+                    "name": "new_country",
+                    "about": "sign_in",
+                    "timing": "real_time",
+                    "state": "remediated",
+                }
+                session().add(
+                    RiskDetection(
+                        user_id=ada.id, level=level, reasons=[], detected_at=at, opened_at=at, **found
+                    )
+                )
+
+
 # The camera
 
 
@@ -171,10 +233,10 @@ def _photograph(page: Page, name: str, phone: bool = False) -> None:
         page.emulate_media(color_scheme="light")
 
 
-def _save(page: Page, name: str) -> None:
+def _save(page: Page, name: str, full: bool = True) -> None:
     page.get_by_role("heading", level=1).wait_for()
     page.mouse.move(0, 0)
-    picture = page.screenshot(full_page=True, animations="disabled", caret="hide")
+    picture = page.screenshot(full_page=full, animations="disabled", caret="hide")
     assert page.context.browser is not None
     (IMAGES / f"{name}.png").write_bytes(_smaller(page.context.browser, picture))
 
@@ -247,7 +309,8 @@ def _world(folder: Path) -> Iterator[World]:
     with world(folder / "world", None, Clock()) as running:
         running.list_address(TOR_ADDRESS)
         for username, (name, authenticators) in PEOPLE.items():
-            running.make_user(username, name=name, authenticators=authenticators)
+            roles = ("administrator",) if username == "eve" else ()
+            running.make_user(username, name=name, authenticators=authenticators, roles=roles)
         with running.arranging():
             document = (Path(demo.__file__).parent / "policies.toml").read_text()
             policies.apply(tomllib.loads(document), "docs")

@@ -61,7 +61,7 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 def test_a_visitor_finds_people_to_play_and_signs_in(demonstration: tuple[str, str, str]) -> None:
     """One line sets up and runs: the console says where to click, and what it says is true."""
     server, application, console = demonstration
-    for url in (application, f"{server}/outbox", f"{server}/account"):
+    for url in (application, f"{server}/outbox", f"{server}/account", f"{server}/admin/"):
         assert url in console
     password = re.search(r"\n +ada +(.+?) {2,}", console).group(1)
     visitor = requests.Session()

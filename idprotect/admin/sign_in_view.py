@@ -12,6 +12,7 @@ from idprotect.admin.list_view import ListView
 from idprotect.admin.lists import RISKY_SIGN_INS, SESSIONS, SIGN_INS
 from idprotect.admin.lists.sign_ins import outcome_of
 from idprotect.admin.view import expose
+from idprotect.conditional_access import Step
 from idprotect.models import AuditEvent, Client, Receipt, RiskDetection, SignIn, User, session
 
 SHOWN_RECEIPTS, SHOWN_EVENTS = 30, 100
@@ -73,7 +74,7 @@ def _receipt(receipt: Receipt) -> dict[str, Any]:
     return {
         "row": receipt,
         "application": client.name if client is not None else receipt.client_id,
-        "steps": [str(step).replace("_", " ") for step in again.steps],
+        "steps": [str(step).replace("_", " ") for step in again.steps if step is not Step.BLOCK],
         "is_same": again.outcome == receipt.outcome
         and [result.to_dict() for result in again.results] == receipt.results,
         "again": again.outcome,

@@ -20,6 +20,7 @@ WELCOME = """
     {relying_party}   the application: press "Sign in"
     {outbox}    text messages and mails that would have been sent
     {account}   your own account pages
+    {console}     the administrator's console: sign in as eve
 
   People to try (the application's page lists them, too):
 
@@ -68,6 +69,7 @@ def main() -> None:
             relying_party=relying_party,
             outbox=f"{issuer}/outbox",
             account=f"{issuer}/account",
+            console=f"{issuer}/admin/",
             people="\n".join(f"    {p['username']}  {p['password']:<24} {p['story']}" for p in people),
             folder=folder,
         ),

@@ -31,6 +31,7 @@ class Person:
     password: str = PASSWORD
     phone: str | None = None
     prepare: Callable[[User], str | None] | None = None
+    roles: tuple[str, ...] = ()
 
 
 def _compromised(user: User) -> None:
@@ -58,6 +59,10 @@ PEOPLE = (
     ),
     Person("mia", "Mia Rossi", "Compromised, without a second factor: the account is blocked.", prepare=_compromised),
     Person("tim", "Tim Olsen", "Has a temporary password, good for one sign-in.", prepare=_temporary),
+    Person(
+        "eve", "Eve Adams", "Administers: sign in to the console; its second factor is a text message.",
+        phone="+447400123404", roles=("administrator",),
+    ),
 )  # fmt: skip
 
 
@@ -104,6 +109,7 @@ def _create(person: Person) -> tuple[User, str | None]:
         by=BY,
         name=person.name,
         email=f"{person.username}@example.org",
+        roles=person.roles,
         allow_breached=True,
     )
     if person.phone:
