@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from flask import Response, after_this_request, g, request
-from ua_parser import parse
 
+from idprotect import user_agents
 from idprotect.keys import sha256
 from idprotect.runtime import runtime, settings
 
@@ -20,6 +20,7 @@ TOKEN_LENGTH = 43  # 256 bits in base64url
 RANDOM_LENGTH = 22  # 128 bits, before a seal
 DEVICE_LIFETIME = 400 * 86400  # the longest a browser keeps a cookie
 LONGEST_USER_AGENT = 512
+LONGEST_HINT = 64
 
 PLATFORMS = {
     "Windows": "windows",
@@ -41,6 +42,7 @@ class Visitor:
 
     :param ip_address: canonical, None when it cannot be told; never a guess.
     :param device_token: value of the device cookie.
+    :param platform_version, model: client hints (``Sec-CH-UA-…``); None when not sent.
     """
 
     ip_address: str | None
@@ -48,6 +50,8 @@ class Visitor:
     device_name: str
     platform: str | None
     device_token: str | None
+    platform_version: str | None = None
+    model: str | None = None
 
     @property
     def device_hash(self) -> str | None:
@@ -59,7 +63,15 @@ def visitor() -> Visitor:
     """Return who is calling."""
     user_agent = printable(request.user_agent.string)[:LONGEST_USER_AGENT]
     name, platform = _describe(user_agent)
-    return Visitor(ip_address(), user_agent, name, platform, read_cookie(DEVICE))
+    return Visitor(
+        ip_address(),
+        user_agent,
+        name,
+        platform,
+        read_cookie(DEVICE),
+        _hint("Platform-Version"),
+        _hint("Model"),
+    )
 
 
 def ip_address() -> str | None:
@@ -160,13 +172,21 @@ def _canonical_address(text: str) -> IpAddress | None:
     return address
 
 
-@lru_cache(maxsize=1024)
+def ask_for_hints(response: Response) -> None:
+    """Ask the browser to say more of its machine with the next requests (User-Agent Client Hints)."""
+    response.headers["Accept-CH"] = ", ".join(f"Sec-CH-UA-{name}" for name in ("Platform-Version", "Model"))
+
+
+def _hint(name: str) -> str | None:
+    """Return a client hint, a quoted string (RFC 8941), without its quotes; None when it was not sent."""
+    value = request.headers.get(f"Sec-CH-UA-{name}")
+    return printable(value.strip().strip('"'))[:LONGEST_HINT] if value is not None else None
+
+
 def _describe(user_agent: str) -> tuple[str, str | None]:
     """Return "Firefox on Windows" and the platform's name."""
-    parsed = parse(user_agent)
-    browser = parsed.user_agent.family if parsed.user_agent else None
-    system = parsed.os.family if parsed.os else None
-    platform = PLATFORMS.get(system or "")
-    if browser and system:
-        return f"{browser} on {system}".replace("Mac OS X", "macOS"), platform
-    return browser or system or "", platform
+    claimed = user_agents.read(user_agent)
+    platform = PLATFORMS.get(claimed.system)
+    if claimed.family and claimed.system:
+        return f"{claimed.family} on {claimed.system}".replace("Mac OS X", "macOS"), platform
+    return claimed.family or claimed.system, platform

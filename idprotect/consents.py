@@ -76,7 +76,7 @@ def revoke(user: User, client_id: str) -> None:
         AuthorizationCode.client_id == client_id,
         AuthorizationCode.used_at.is_(None),
     )
-    rows_changed(codes.values(used_at=now))
+    rows_changed(codes.values(expires_at=AuthorizationCode.issued_at))  # not "used": nobody stole it
     tokens = update(Token).where(
         Token.user_id == user.id, Token.client_id == client_id, Token.revoked_at.is_(None)
     )

@@ -9,10 +9,12 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, bindparam, event, update
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
-from idprotect import api, pages
+from idprotect import api, counts, pages
 from idprotect import settings as settings_module
 from idprotect.admin import create_console
 from idprotect.cli import idprotect as command_group
+from idprotect.counts import Additions
+from idprotect.errors import ConfigurationError
 from idprotect.hosts import HostDirectory, HostUsers
 from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
@@ -21,6 +23,7 @@ from idprotect.models import SignIn, rows_changed, session
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
 from idprotect.risk import Detector
+from idprotect.risk.detections.configured import configured
 from idprotect.risk.detections.listed_ip import ListedIp
 from idprotect.risk.detections.repeated_failures import RepeatedFailures
 from idprotect.runtime import Runtime
@@ -72,6 +75,8 @@ class IDProtect:
             directory=HostDirectory(users) if users is not None else LocalDirectory(),
             intelligence=_intelligence(settings),
             detections=_detections(settings),
+            session_detections=settings.session_detections,
+            additions=Additions(),
             sms=_sms_sender(settings),
             mail=_mail_sender(settings),
             server=create_server(),
@@ -86,6 +91,11 @@ class IDProtect:
         if "idprotect" not in app.cli.commands:
             app.cli.add_command(command_group)
         _live_in_host(app)
+        app.teardown_appcontext(_write_counts)
+
+
+def _write_counts(_error: BaseException | None) -> None:
+    counts.write()
 
 
 def _prefix(app: Flask, settings: Settings) -> str | None:
@@ -142,10 +152,16 @@ def _age(seconds: int) -> timedelta | None:
 
 
 def _detections(settings: Settings) -> tuple[Detector, ...]:
-    """Return the detectors with the thresholds that are settings."""
+    """Return the detectors that are on, with the thresholds that are settings."""
+    try:
+        chosen = configured(settings.detections, settings.detections_off, settings.detection_thresholds)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"IDPROTECT_DETECTIONS_OFF or IDPROTECT_DETECTION_THRESHOLDS: {error}"
+        ) from None
     detectors: list[Detector] = []
-    for detector in settings.detections:
-        if isinstance(detector, RepeatedFailures):
+    for detector in chosen:
+        if detector == RepeatedFailures():
             detectors.append(RepeatedFailures(settings.repeated_failures))
         elif isinstance(detector, ListedIp) and not detector.address_list:
             detectors += _listed_ip(settings) or [detector]

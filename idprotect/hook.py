@@ -52,12 +52,10 @@ def sign_in(host_user: Any, password: str | None = None) -> SignIn:
     else:
         right = users.still_has_password(user)
     if not right:
-        sign_ins.record_failure(user, visitor)
+        sign_ins.record_failure(user, visitor, tried.holder)
         raise InteractionError(sign_ins.WRONG)
     tried.take_back()
-    judged = sign_ins.begin(
-        user, visitor, password=password, failures=tried.failures, familiar=tried.familiar
-    )
+    judged = sign_ins.begin(user, visitor, password=password, holder=tried.holder)
     notifications.flush()
     return judged
 
@@ -68,8 +66,8 @@ def sign_in_failed(username: str) -> None:
     :raises TooManyAttempts: when this account failed so often that it has to wait. The text is for the page.
     """
     user, visitor = _directory().find(username), browser.visitor()
-    sign_ins.count_try(user, username, visitor)
-    sign_ins.record_failure(user, visitor)
+    tried = sign_ins.count_try(user, username, visitor)
+    sign_ins.record_failure(user, visitor, tried.holder)
 
 
 def continue_to(page: str) -> Response:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import case, delete, or_, select
 
-from idprotect import audit_chain, clock
+from idprotect import audit_chain, clock, counts
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
@@ -43,6 +43,7 @@ def purge(keep_days: int) -> dict[str, int]:
                 or_(Throttle.blocked_until.is_(None), Throttle.blocked_until < now),
             )
         ),
+        "risk_counts": counts.forget(now.timestamp()),
         "receipts": rows_changed(delete(Receipt).where(Receipt.at < old)),
         "sign_ins": rows_changed(
             delete(SignIn).where(

@@ -1,6 +1,6 @@
 """What one server consists of while it runs: settings, keys, data files, senders; one object an application."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -10,7 +10,6 @@ from jinja2 import Environment
 
 from idprotect.conditional_access import PolicySet
 from idprotect.intelligence import Intelligence
-from idprotect.intelligence.address_lists import AddressList
 from idprotect.keys import KeyRing
 from idprotect.models import User
 from idprotect.passwords import Passwords
@@ -58,16 +57,14 @@ class Runtime:
     directory: Directory
     intelligence: Intelligence
     detections: Sequence[Detector]
+    session_detections: Sequence[Detector]
+    #: What this process has counted and not yet written.
+    additions: Any
     sms: Sender
     mail: Sender
     policies: dict[int, PolicySet] = field(default_factory=dict)
     server: Any = None
     templates: Environment | None = None
-
-    @property
-    def address_lists(self) -> Mapping[str, AddressList]:
-        """The operator's address lists by name."""
-        return self.intelligence.lists
 
 
 def runtime() -> Runtime:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from idprotect.errors import ConfigurationError
 from idprotect.intelligence import sources
 from idprotect.risk import Detector
-from idprotect.risk.detections import DETECTIONS
+from idprotect.risk.detections import DETECTIONS, SESSION_DETECTIONS
 
 PREFIX = "IDPROTECT_"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -99,6 +99,16 @@ class Settings:
     breached_passwords_max_age: int = 0
     #: Detectors asked at each sign-in; a host application adds its own.
     detections: Sequence[Detector] = DETECTIONS
+    #: A user is being learnt for so many days and sign-ins, and anew after so many days without any.
+    learning_days: int = 5
+    learning_sign_ins: int = 3
+    learning_inactive_days: int = 60
+    #: Detections that are switched off, by name.
+    detections_off: Sequence[str] = ()
+    #: Other thresholds: ``impossible_travel.fastest_kmh=800,suspicious_ip.accounts=5``; see ``docs/risk.md``.
+    detection_thresholds: Mapping[str, str] = field(default_factory=dict)
+    #: Detectors asked when a session turns up in another network or browser.
+    session_detections: Sequence[Detector] = SESSION_DETECTIONS
     #: Thresholds of ``repeated_failures``: consecutive failures before a success.
     repeated_failures: int = 5
     #: For how long an administrator can undo a dismissal.

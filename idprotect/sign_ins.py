@@ -6,7 +6,7 @@ The only module that gives out, reads or replaces the sign-in cookie, an opaque 
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,8 @@ from idprotect import (
     audit,
     browser,
     clock,
+    judging,
+    learning,
     notifications,
     policies,
     protection,
@@ -27,7 +29,8 @@ from idprotect import (
 )
 from idprotect.audit import Event
 from idprotect.browser import Visitor
-from idprotect.errors import EvaluationError, InteractionError
+from idprotect.errors import InteractionError
+from idprotect.judging import Holder
 from idprotect.keys import sha256
 from idprotect.models import (
     AuditEvent,
@@ -41,11 +44,11 @@ from idprotect.models import (
     rows_changed,
     run,
     session,
-    table_of,
 )
 from idprotect.models.base import UtcDateTime
-from idprotect.risk import Assessment, RiskLevel, RiskState, Signals, assess
-from idprotect.runtime import breach_count, runtime, settings
+from idprotect.risk import About, Assessment, Attempt, Result, RiskLevel, RiskState
+from idprotect.risk.detections.failed_challenge import failed_challenge
+from idprotect.runtime import runtime, settings
 
 log = logging.getLogger("idprotect.sign_ins")
 
@@ -58,12 +61,10 @@ SEEN_EVERY = timedelta(minutes=1)
 class Try:
     """One try at a password, counted as failed before anything is compared.
 
-    :param failures: consecutive failures before it.
-    :param familiar: the user completed a sign-in in this browser before.
+    :param holder: which browser it is made in.
     """
 
-    failures: int
-    familiar: bool
+    holder: Holder
     account_key: str
 
     def take_back(self) -> None:
@@ -102,10 +103,6 @@ _FACTS = (
     .execution_options(populate_existing=True)
 )
 _BY_COOKIE = _FACTS.where(SignIn.cookie_hash == bindparam("value"))
-_devices = table_of(Device)
-_KNOWN_DEVICE = select(_devices.c.user_id).where(
-    _devices.c.device_hash == bindparam("device_hash"), _devices.c.user_id == bindparam("user_id")
-)
 _BY_ID = _FACTS.where(SignIn.id == bindparam("value"))
 
 
@@ -135,13 +132,13 @@ def attempt(username: str, password: str, visitor: Visitor) -> SignIn:
     user = runtime().directory.find(username)
     tried = count_try(user, username, visitor)
     if not password_is_right(user, password):
-        record_failure(user, visitor)
+        record_failure(user, visitor, tried.holder)
         raise InteractionError(WRONG)
     if user is None:
         raise InteractionError(WRONG)
     tried.take_back()
     users.renew_hash(user, password)
-    return begin(user, visitor, password=password, failures=tried.failures, familiar=tried.familiar)
+    return begin(user, visitor, password=password, holder=tried.holder)
 
 
 def count_try(user: User | None, username: str, visitor: Visitor) -> Try:
@@ -149,30 +146,25 @@ def count_try(user: User | None, username: str, visitor: Visitor) -> Try:
 
     :raises TooManyAttempts: when it is too early for another.
     """
-    familiar = is_familiar(user, visitor)
+    holder = judging.holder(visitor, user)
     name = user.username if user is not None else usernames.loose(username)
-    counted = account_key(name, visitor, familiar)
-    if not familiar:
+    counted = account_key(name, visitor, holder.familiar)
+    if not holder.familiar:
         throttle.refuse_beyond(_failure_limits(visitor), FAILURE_WINDOW)
     # Counted and committed before anything is compared, so parallel tries cannot share a count.
-    failures = throttle.reserve_failure(counted, settings().free_password_tries)
-    return Try(failures, familiar, counted)
+    throttle.reserve_failure(counted, settings().free_password_tries)
+    return Try(holder, counted)
 
 
-def begin(
-    user: User, visitor: Visitor, *, password: str | None, failures: int = 0, familiar: bool | None = None
-) -> SignIn:
+def begin(user: User, visitor: Visitor, *, password: str | None, holder: Holder | None = None) -> SignIn:
     """Judge a sign-in whose password was right, store it, and give the browser its cookie. Commits.
 
-    :param failures: consecutive failures just before.
     :raises EvaluationError: when it could not be judged and ``IDPROTECT_DETECTOR_FAILURE`` says to refuse.
     """
-    if familiar is None:
-        familiar = is_familiar(user, visitor)
-    signals = _signals(visitor, familiar, failures, password)
-    assessment = assess(signals, runtime().detections)
-    level = _level(assessment)
-    sign_in = _row(user, visitor, signals, assessment, level)
+    holder = holder or judging.holder(visitor, user)
+    attempt = judging.attempt_at(user, visitor, holder.browser_id, password_ok=True)
+    _, assessment = judging.judge(attempt, password)
+    sign_in = _row(user, visitor, attempt, assessment, holder.familiar)
     _replace_cookie(sign_in)
     session().add(sign_in)
     session().flush()
@@ -182,16 +174,17 @@ def begin(
         actor=user.username,
         user_id=user.id,
         sign_in_id=sign_in.id,
-        risk=level.label,
+        risk=assessment.level.label,
         not_evaluated=dict(assessment.not_evaluated),
     )
     session().commit()
     return sign_in
 
 
-def record_failure(user: User | None, visitor: Visitor) -> None:
+def record_failure(user: User | None, visitor: Visitor, holder: Holder) -> None:
     """Store a sign-in with a wrong password. It feeds counters, never a user's detections. Commits."""
     now = clock.now()
+    attempt = judging.attempt_at(user, visitor, holder.browser_id, password_ok=False)
     sign_in = SignIn(
         id=new_id(),
         user_id=user.id if user else None,
@@ -204,9 +197,13 @@ def record_failure(user: User | None, visitor: Visitor) -> None:
         user_agent=visitor.user_agent,
         device_name=visitor.device_name,
         platform=visitor.platform,
+        place=judging.place_of(attempt.network),
+        country=attempt.country,
         device_hash=visitor.device_hash,
+        signals=attempt.to_dict(),
     )
     session().add(sign_in)
+    learning.outcome(attempt, Result.FAILURE, RiskLevel.NONE, None, None)
     audit.record(
         Event.SIGN_IN_FAILED,
         actor="anonymous",
@@ -225,8 +222,7 @@ def check_current_password(user: User, password: str, visitor: Visitor) -> None:
 
     :raises InteractionError: when it is wrong, or too early for another try.
     """
-    familiar = is_familiar(user, visitor)
-    key = account_key(user.username, visitor, familiar)
+    key = account_key(user.username, visitor, judging.holder(visitor, user).familiar)
     throttle.reserve_failure(key, settings().free_password_tries)
     is_right = runtime().directory.verify_password(user, password)
     if is_right:
@@ -257,8 +253,11 @@ def complete(current: Current) -> None:
     protection.completed(user, sign_in)
     if user.username in policies.load(current.policy_version).break_glass:
         _alarm(user, sign_in)
-    if not sign_in.aggregated_level:
-        _remember_device(user, sign_in)
+    browser_id = _remember_device(user, sign_in) if not sign_in.aggregated_level else None
+    if sign_in.signals:
+        attempt = Attempt.from_dict(sign_in.signals)
+        level = RiskLevel(sign_in.aggregated_level)
+        learning.outcome(attempt, Result.SUCCESS, level, browser_id or attempt.device, sign_in.id)
 
 
 def _alarm(user: User, sign_in: SignIn) -> None:
@@ -280,12 +279,6 @@ def end(current: Current, reason: str) -> None:
     g.idprotect_current = None
 
 
-def is_familiar(user: User | None, visitor: Visitor) -> bool:
-    """Whether this user completed a sign-in in this browser before."""
-    known = run(_KNOWN_DEVICE, device_hash=visitor.device_hash or "", user_id=user.id if user else "")
-    return known.first() is not None
-
-
 def stopped(user: User, sign_in: SignIn) -> None:
     """A policy blocked this sign-in: tell the user, once."""
     already = select(AuditEvent.id).where(
@@ -294,7 +287,22 @@ def stopped(user: User, sign_in: SignIn) -> None:
     if session().scalar(already) is not None:
         return
     audit.record(Event.SIGN_IN_BLOCKED, actor="system", user_id=sign_in.user_id, sign_in_id=sign_in.id)
+    if sign_in.signals:
+        attempt = Attempt.from_dict(sign_in.signals)
+        learning.outcome(attempt, Result.BLOCKED, sign_in.risk, None, None)
     notifications.sign_in_stopped(user, sign_in.device_name, sign_in.signed_in_at)
+
+
+def challenge_failed(user: User, sign_in: SignIn, tries: int) -> None:
+    """The second factor that a risky sign-in was asked for failed for good: that speaks against it, once. Commits."""
+    finding = failed_challenge(tries)
+    if not sign_in.aggregated_level or protection.was_raised(sign_in, finding.name):
+        return
+    protection.raise_detection(user, finding, sign_in)
+    if sign_in.signals:
+        attempt = Attempt.from_dict(sign_in.signals)
+        learning.outcome(attempt, Result.CHALLENGE_FAILED, sign_in.risk, None, None)
+    session().commit()
 
 
 def password_is_right(user: User | None, password: str) -> bool:
@@ -321,34 +329,8 @@ def _failure_limits(visitor: Visitor) -> dict[str, int]:
     }
 
 
-def _signals(visitor: Visitor, familiar: bool, failures: int, password: str | None) -> Signals:
-    lists = runtime().address_lists
-    address = visitor.ip_address
-    return Signals(
-        at=clock.now(),
-        ip_address=address,
-        device=visitor.device_name,
-        known_device=familiar,
-        trusted_location=policies.current().trusted_location(address),
-        failures=failures,
-        listings={name: entries.contains(address) if address else None for name, entries in lists.items()},
-        breach_count=breach_count(password) if password is not None else None,
-    )
-
-
-def _level(assessment: Assessment) -> RiskLevel:
-    if not assessment.failed:
-        return assessment.level
-    log.error("detectors failed: %s", ", ".join(assessment.failed))
-    audit.record(Event.RISK_EVALUATION_FAILED, actor="system", detectors=list(assessment.failed))
-    if settings().detector_failure == "refuse":
-        session().commit()
-        raise EvaluationError("a detector failed")
-    return RiskLevel.HIGH
-
-
-def _row(user: User, visitor: Visitor, signals: Signals, assessment: Assessment, level: RiskLevel) -> SignIn:
-    now = signals.at
+def _row(user: User, visitor: Visitor, attempt: Attempt, assessment: Assessment, familiar: bool) -> SignIn:
+    now, level = datetime.fromtimestamp(attempt.at, UTC), assessment.level
     return SignIn(
         id=new_id(),
         user_id=user.id,
@@ -361,8 +343,14 @@ def _row(user: User, visitor: Visitor, signals: Signals, assessment: Assessment,
         user_agent=visitor.user_agent,
         device_name=visitor.device_name,
         platform=visitor.platform,
+        place=judging.place_of(attempt.network),
+        country=attempt.country,
         device_hash=visitor.device_hash,
-        known_device=signals.known_device,
+        known_device=familiar,
+        signals=attempt.to_dict(),
+        score=assessment.score,
+        site=attempt.site,
+        browser=attempt.browser.exact,
         last_seen_at=now,
         expires_at=now + timedelta(seconds=settings().session_absolute),
         risk_level=int(level),
@@ -399,7 +387,30 @@ def _load(token: str | None) -> Current | None:
         return None
     if now - sign_in.last_seen_at >= SEEN_EVERY:
         sign_in.last_seen_at = g.idprotect_seen_at = now
-    return found
+    return found if _may_go_on(found, browser.visitor()) else None
+
+
+def _may_go_on(current: Current, visitor: Visitor) -> bool:
+    """Whether a session may be used from where its cookie comes from now; if not, it is ended. Commits when it moved.
+
+    A risky move is stopped by having to sign in again, which is judged anew; what looks like a copied cookie is held
+    against the user besides.
+    """
+    sign_in = current.sign_in
+    if sign_in.completed_at is None or not judging.is_elsewhere(sign_in, visitor):
+        return True
+    attempt = judging.session_attempt(sign_in, visitor, judging.holder(visitor, current.user).browser_id)
+    _, assessment = judging.judge(attempt)
+    if assessment.level < RiskLevel.MEDIUM:
+        sign_in.site, sign_in.browser = attempt.site, attempt.browser.exact
+        learning.outcome(attempt, Result.SUCCESS, assessment.level, None, None)
+    else:
+        about_user = [finding for finding in assessment.findings if finding.about is About.USER]
+        protection.raise_detections(current.user, about_user)
+        sessions.end(sign_in, "the session's cookie came from elsewhere")
+        learning.outcome(attempt, Result.BLOCKED, assessment.level, None, None)
+    session().commit()
+    return assessment.level < RiskLevel.MEDIUM
 
 
 def _read(statement: "Select[Any]", value: str) -> Current | None:
@@ -407,31 +418,37 @@ def _read(statement: "Select[Any]", value: str) -> Current | None:
     return Current(row[0], row[1], bool(row[2]), row[3] or 0) if row is not None else None
 
 
-def _remember_device(user: User, sign_in: SignIn) -> None:
-    """Let this browser be familiar from now on.
+def _remember_device(user: User, sign_in: SignIn) -> str:
+    """Let this browser be familiar from now on, and return its id.
 
     A cookie that is not this user's yet is replaced: somebody else may have left it here, and kept a copy.
     """
     token = browser.read_cookie(browser.DEVICE)
-    if token is None or not _belongs_to(token, user):
+    holder = judging.holder(browser.visitor(), user)
+    browser_id = holder.browser_id or new_id()
+    if token is None or not holder.familiar:
         former, token = token, browser.new_token()
         if former is not None:
             # Several people may share a browser: the others stay familiar in it.
             moved = update(Device).where(Device.device_hash == sha256(former))
             rows_changed(moved.values(device_hash=sha256(token)))
     sign_in.device_hash = sha256(token)
-    parameters = {"device_hash": sign_in.device_hash, "user_id": user.id, "name": sign_in.device_name}
+    parameters = {
+        "device_hash": sign_in.device_hash,
+        "user_id": user.id,
+        "browser_id": browser_id,
+        "name": sign_in.device_name,
+    }
     run(_remember_statement(dialect()), **parameters, now=clock.now())
     browser.set_cookie(browser.DEVICE, token, browser.DEVICE_LIFETIME)
+    return browser_id
 
 
 @cache
 def _remember_statement(dialect_name: str) -> Any:
     now = bindparam("now", type_=UtcDateTime)
-    values: dict[str, Any] = {name: bindparam(name) for name in ("device_hash", "user_id", "name")}
+    values: dict[str, Any] = {
+        name: bindparam(name) for name in ("device_hash", "user_id", "browser_id", "name")
+    }
     first = insert(Device, dialect_name).values(**values, first_seen_at=now, last_seen_at=now)
     return first.on_conflict_do_update(index_elements=["device_hash", "user_id"], set_={"last_seen_at": now})
-
-
-def _belongs_to(token: str, user: User) -> bool:
-    return run(_KNOWN_DEVICE, device_hash=sha256(token), user_id=user.id).first() is not None

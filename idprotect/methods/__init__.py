@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from idprotect import audit, clock, notifications, protection, sessions, sign_ins, throttle
 from idprotect.audit import Event
-from idprotect.errors import InteractionError
+from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.methods import recovery
 from idprotect.methods.base import Method
 from idprotect.methods.sms import Sms
@@ -152,9 +152,13 @@ def remove(user: User, authenticator: Authenticator, by: str) -> None:
 
 def _count_try(user: User, sign_in: SignIn) -> None:
     """Count before comparing, over all sessions of the account and within this one; commits."""
+    tries, window = settings().one_time_code_tries, timedelta(seconds=settings().one_time_code_lifetime)
     throttle.check(f"mfa-user:{user.id}", settings().mfa_tries_per_hour, timedelta(hours=1))
-    window = timedelta(seconds=settings().one_time_code_lifetime)
-    throttle.check(f"mfa-sign-in:{sign_in.id}", settings().one_time_code_tries, window)
+    try:
+        throttle.check(f"mfa-sign-in:{sign_in.id}", tries, window)
+    except TooManyAttempts:
+        sign_ins.challenge_failed(user, sign_in, tries)
+        raise
 
 
 def _passed(user: User, sign_in: SignIn, amr: str, method: str) -> None:

@@ -21,6 +21,7 @@ from idprotect.models.oauth import (
     Token,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
+from idprotect.models.risk import RiskCount, RiskProfile
 from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
 from idprotect.models.user import (
     AuditEvent,
@@ -48,8 +49,10 @@ __all__ = [
     "PolicyVersion",
     "Receipt",
     "RecoveryCode",
+    "RiskCount",
     "RiskDetection",
     "RiskHistory",
+    "RiskProfile",
     "SignIn",
     "Throttle",
     "Token",

@@ -18,6 +18,9 @@ class SignIn(Base):
     :ivar signed_in_at: when the password was found right.
     :ivar authenticated_at: when a factor was last proved; the ``auth_time`` claim.
     :ivar cookie_hash: SHA-256 of the cookie's value; None once the browser got another sign-in.
+    :ivar signals: what was known when it was judged (:class:`idprotect.risk.Attempt`).
+    :ivar score: in points, finer than the level.
+    :ivar site, browser: pseudonyms of the address and of the browser that its cookie was last accepted from.
     :ivar risk_level: real-time level, frozen; policies use this one.
     :ivar aggregated_level: level of what is open now; findings and feedback move it.
     :ivar console_seen_at: when the administrator's console was last used in it; idle time counts from there.
@@ -51,6 +54,10 @@ class SignIn(Base):
     country: Mapped[str | None] = mapped_column(String(2))
     device_hash: Mapped[str | None] = mapped_column(String(64))
     known_device: Mapped[bool] = mapped_column(default=False)
+    signals: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    score: Mapped[float] = mapped_column(default=0.0)
+    site: Mapped[str] = mapped_column(String(32), default="")
+    browser: Mapped[str] = mapped_column(String(32), default="")
 
     cookie_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     last_seen_at: Mapped[datetime]

@@ -126,12 +126,16 @@ class Challenge(Base):
 
 
 class Device(Base):
-    """A browser in which one user completed a sign-in. A hint about risk, never a factor."""
+    """A browser in which one user completed a sign-in. A hint about risk, never a factor.
+
+    :ivar browser_id: of the browser itself: stays when its cookie changes, and is the same for all its users.
+    """
 
     __tablename__ = "idprotect_device"
 
     device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
+    browser_id: Mapped[str] = mapped_column(String(32), default=new_id)
     name: Mapped[str] = mapped_column(String(128), default="")
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]

@@ -28,6 +28,7 @@ from idprotect.models import (
 )
 from idprotect.oidc import responses
 from idprotect.oidc.requests import ProtocolRequest
+from idprotect.risk.detections.anomalous_token import AnomalousToken, reused
 from idprotect.runtime import settings
 
 log = logging.getLogger("idprotect.oidc")
@@ -43,7 +44,11 @@ _CODE = select(_codes).where(
 )
 _USE_CODE = (
     update(_codes)
-    .where(_codes.c.code_hash == bindparam("hash"), _codes.c.used_at.is_(None))
+    .where(
+        _codes.c.code_hash == bindparam("hash"),
+        _codes.c.used_at.is_(None),
+        _codes.c.expires_at > bindparam("now"),
+    )
     .values(used_at=bindparam("now"))
 )
 _REFRESH = select(_tokens).where(_tokens.c.refresh_hash == bindparam("hash"))
@@ -132,7 +137,9 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         """Use the code up, then ask the gate; whoever is not let in now gets no token either."""
         if run(_USE_CODE, hash=authorization_code.code_hash, now=clock.now()).rowcount != 1:
             session().rollback()
-            _reused(authorization_code, Event.CODE_REUSED)
+            self.query_authorization_code(
+                self.request.form["code"], self.request.client
+            )  # used, or taken back?
             raise InvalidGrantError(USED)
         return _ask(authorization_code, self.request.client, Endpoint.CODE)
 
@@ -166,7 +173,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
         user = _ask(refresh_token, self.request.client, Endpoint.REFRESH)
         if run(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()).rowcount != 1:
             session().rollback()  # of the receipt, and of the lock on a row that another waits for
-            _reused(refresh_token, Event.TOKEN_REUSED)
+            self.authenticate_refresh_token(self.request.form["refresh_token"])  # used, or revoked?
             raise InvalidGrantError()
         return user
 
@@ -283,6 +290,10 @@ def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> User:
 def _reused(row: Any, event: Event) -> None:
     """RFC 6749 section 4.1.2, RFC 9700 section 4.14: what comes twice was stolen; nothing that came of it is safe."""
     revoke_family(row)
+    current = sign_ins.find(row.sign_in_id)
+    if current is not None and not protection.was_raised(current.sign_in, AnomalousToken.name):
+        what = "a code" if event is Event.CODE_REUSED else "a refresh token"
+        protection.raise_detection(current.user, reused(what), current.sign_in)
     audit.record(
         event, actor="anonymous", user_id=row.user_id, sign_in_id=row.sign_in_id, client_id=row.client_id
     )

@@ -38,7 +38,15 @@ from idprotect.protection.owners import (
 from idprotect.protection.raising import Report, raise_detection, raise_detections
 from idprotect.protection.recovery import begin_recovery
 from idprotect.protection.recovery import why_not as why_no_recovery
-from idprotect.protection.standing import IS_OPEN, SYSTEM, has_open, hold, open_risk
+from idprotect.protection.standing import (
+    IS_OPEN,
+    SYSTEM,
+    has_open,
+    hold,
+    open_detections,
+    open_risk,
+    was_raised,
+)
 
 __all__ = [
     "IS_OPEN",
@@ -58,6 +66,7 @@ __all__ = [
     "has_open",
     "hold",
     "mitigate",
+    "open_detections",
     "open_risk",
     "raise_detection",
     "raise_detections",
@@ -70,4 +79,5 @@ __all__ = [
     "undo_until",
     "voluntary_password_change",
     "why_no_recovery",
+    "was_raised",
 ]

@@ -49,6 +49,12 @@ def hold_one(detection: RiskDetection) -> None:
     session().refresh(detection)
 
 
+def was_raised(sign_in: SignIn, name: str) -> bool:
+    """Whether a detection of this name was ever made of a sign-in, open or closed."""
+    made = select(RiskDetection.id).where(RiskDetection.sign_in_id == sign_in.id, RiskDetection.name == name)
+    return session().scalar(made.limit(1)) is not None
+
+
 def open_detections(user_id: str) -> Sequence[RiskDetection]:
     """Return what counts against a user, as it is stored now."""
     found = select(RiskDetection).where(RiskDetection.user_id == user_id, IS_OPEN)

@@ -10,7 +10,12 @@ from idprotect.risk.assessment import (
     assess,
     sign_in_risk,
 )
+from idprotect.risk.attempt import Attempt, Browser, Kind, Result
 from idprotect.risk.levels import About, RiskDetail, RiskLevel, RiskState, Timing, highest
+from idprotect.risk.network import Location, Network
+from idprotect.risk.outcome import ended_well, learn
+from idprotect.risk.population import Count, Counts, changes
+from idprotect.risk.profile import Learning, Profile
 from idprotect.risk.states import TRANSITIONS, Closes, Ends, RiskEvent, Transition
 from idprotect.risk.user_risk import OpenSignIn, user_risk
 
@@ -18,12 +23,22 @@ __all__ = [
     "TRANSITIONS",
     "About",
     "Assessment",
+    "Attempt",
+    "Browser",
     "Closes",
+    "Count",
+    "Counts",
     "Detector",
     "Ends",
     "Finding",
+    "Kind",
+    "Learning",
+    "Location",
+    "Network",
     "NotEvaluated",
     "OpenSignIn",
+    "Profile",
+    "Result",
     "RiskDetail",
     "RiskEvent",
     "RiskLevel",
@@ -33,7 +48,10 @@ __all__ = [
     "Transition",
     "aggregated_risk",
     "assess",
+    "changes",
+    "ended_well",
     "highest",
+    "learn",
     "sign_in_risk",
     "user_risk",
 ]

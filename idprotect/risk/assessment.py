@@ -1,33 +1,67 @@
-"""What we believe about one sign-in: signals in, findings and a level out.
+"""What we believe about one attempt: signals in, findings, a level and a score out.
 
 Pure: no queries, no clock, no configuration. Live sign-ins, replay and what-if call the same ``assess``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
+from idprotect.risk.attempt import Attempt, Kind
+from idprotect.risk.evidence import Evidence, evidence
 from idprotect.risk.levels import About, RiskLevel, Timing
+from idprotect.risk.model import points
+from idprotect.risk.network import Network
+from idprotect.risk.population import Counts
+from idprotect.risk.profile import Learning, Profile
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known at a sign-in, after the first factor was found right.
+    """What is known at an attempt, after the first factor was found right.
 
-    :param failures: consecutive failures on this account just before this success.
-    :param listings: for each address list by name whether it holds the address; None = the list cannot tell.
+    :param profile: what is habitual for the user.
+    :param counts: what everyone does, for the values of this attempt.
+    :param evidence: what speaks for or against the attempt, by name.
+    :param trusted_location: the trusted named location that the address lies in.
     :param breach_count: how often the password stands in breached data; None = no data.
+    :param raised: names of the detections that were raised already.
     """
 
-    at: datetime
-    ip_address: str | None = None
-    device: str = ""
-    known_device: bool = False
+    attempt: Attempt
+    profile: Profile = field(default_factory=Profile)
+    counts: Counts = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=dict)
+    learning: Learning = Learning()  # noqa: RUF009 (a frozen value)
     trusted_location: str | None = None
-    failures: int = 0
-    listings: Mapping[str, bool | None] = field(default_factory=dict)
     breach_count: int | None = None
+    raised: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, attempt: Attempt, profile: Profile, counts: Counts, **known: Any) -> "Signals":
+        """Return the signals of an attempt, with its evidence."""
+        return cls(attempt, profile, counts, evidence(attempt, profile, counts), **known)
+
+    @property
+    def at(self) -> datetime:
+        """The moment of the attempt."""
+        return datetime.fromtimestamp(self.attempt.at, UTC)
+
+    @property
+    def network(self) -> Network | None:
+        """The address, with what is known of it; None: not even the address is known."""
+        return self.attempt.network
+
+    @property
+    def known_device(self) -> bool:
+        """Whether the browser holds a device cookie that the user is known by."""
+        return self.attempt.device in self.profile.devices
+
+    @property
+    def is_home(self) -> bool:
+        """Whether the user has often been at this address, and comes in a known browser."""
+        return self.profile.is_home(self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +91,10 @@ Answer = Finding | NotEvaluated | None
 
 
 class Detector(Protocol):
-    """One kind of detection that is looked for at each sign-in; a frozen dataclass whose fields are thresholds."""
+    """One kind of detection that is looked for at each sign-in; a frozen dataclass whose fields are thresholds.
+
+    :cvar weighs_the_rest: asked last, and told what the others raised. Optional; False when missing.
+    """
 
     name: ClassVar[str]
 
@@ -67,8 +104,9 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What all detectors said of one sign-in.
+    """What all detectors said of one attempt.
 
+    :param score: in points, the scale on which levels add up: finer than the level, and not a probability.
     :param not_evaluated: detector name → why it could not look.
     :param failed: names of detectors that raised an exception.
     """
@@ -77,6 +115,7 @@ class Assessment:
     findings: tuple[Finding, ...] = ()
     not_evaluated: Mapping[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
+    score: float = 0.0
 
 
 # Evidence adds up: a finding contributes the weight of its level, a sum reaches the level whose threshold it
@@ -104,14 +143,16 @@ def sign_in_risk(levels: Iterable[RiskLevel], *, trusted_location: bool = False)
 
 
 def assess(signals: Signals, detectors: Sequence[Detector]) -> Assessment:
-    """Ask every detector, and add up what they found about the sign-in.
+    """Ask every detector, and add up what they found about the attempt.
 
     A detector that raises is named in ``failed``: what that means is the caller's choice, but it is never *safe*.
     """
     findings: list[Finding] = []
     not_evaluated: dict[str, str] = {}
     failed: list[str] = []
-    for detector in detectors:
+    for detector in sorted(detectors, key=_weighs_the_rest):
+        if _weighs_the_rest(detector):
+            signals = replace(signals, raised=frozenset(finding.name for finding in findings))
         try:
             answer = detector.detect(signals)
         except Exception as error:  # noqa: BLE001 (a detector of the host may raise anything)
@@ -126,8 +167,30 @@ def assess(signals: Signals, detectors: Sequence[Detector]) -> Assessment:
             # An answer that nobody understands is not "nothing suspicious".
             failed.append(detector.name)
             not_evaluated[detector.name] = f"answered with {type(answer).__name__}"
+    counting = [finding for finding in findings if _is_about_attempt(finding, signals)]
     level = sign_in_risk(
-        (finding.level for finding in findings if finding.about is About.SIGN_IN),
-        trusted_location=signals.trusted_location is not None,
+        (finding.level for finding in counting), trusted_location=signals.trusted_location is not None
     )
-    return Assessment(level, tuple(findings), not_evaluated, tuple(failed))
+    return Assessment(level, tuple(findings), not_evaluated, tuple(failed), _score(signals, counting))
+
+
+def _weighs_the_rest(detector: Detector) -> bool:
+    return bool(getattr(detector, "weighs_the_rest", False))
+
+
+def _is_about_attempt(finding: Finding, signals: Signals) -> bool:
+    """Whether a finding makes this attempt risky. What is found of a session's cookie always does."""
+    return finding.about is About.SIGN_IN or signals.attempt.kind is Kind.SESSION
+
+
+def _score(signals: Signals, counting: Sequence[Finding]) -> float:
+    """Return the points of all evidence, or, where that is more, of the rules and of the evidence that they leave."""
+    by_rule = [finding for finding in counting if not _is_statistical(finding)]
+    rest = points(signals.evidence, frozenset(finding.name for finding in by_rule))
+    rules = sum(WEIGHTS[finding.level] for finding in by_rule)
+    score = max(points(signals.evidence, frozenset()), rules + max(rest, 0.0) if rules else rest)
+    return score - (TRUSTED_LOCATION_RELIEF if signals.trusted_location is not None else 0)
+
+
+def _is_statistical(finding: Finding) -> bool:
+    return "nats" in finding.evidence

@@ -58,6 +58,7 @@ def _page(pending: Pending, form: SignInForm, status: int) -> Response:
         message="Please sign in again to continue." if again else None,
     )
     page.status_code = status
+    browser.ask_for_hints(page)
     return page
 
 

@@ -221,6 +221,10 @@ def upgrade() -> None:
         sa.Column("country", sa.String(length=2), nullable=True),
         sa.Column("device_hash", sa.String(length=64), nullable=True),
         sa.Column("known_device", sa.Boolean(), nullable=False),
+        sa.Column("signals", sa.JSON(), nullable=False),
+        sa.Column("score", sa.Double(), nullable=False),
+        sa.Column("site", sa.String(length=32), nullable=False),
+        sa.Column("browser", sa.String(length=32), nullable=False),
         sa.Column("cookie_hash", sa.String(length=64), nullable=True),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -375,6 +379,7 @@ def upgrade() -> None:
         "idprotect_device",
         sa.Column("device_hash", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("browser_id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
@@ -384,6 +389,28 @@ def upgrade() -> None:
     with op.batch_alter_table("idprotect_device", schema=None) as batch_op:
         batch_op.create_index("ix_idprotect_device_user", ["user_id"], unique=False)
 
+    op.create_table(
+        "idprotect_risk_profile",
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["idprotect_user.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
+    )
+    op.create_table(
+        "idprotect_risk_count",
+        sa.Column("key", sa.String(length=96), nullable=False),
+        sa.Column("slow_period", sa.Integer(), nullable=False),
+        sa.Column("fast_period", sa.Integer(), nullable=False),
+        sa.Column("ok", sa.Double(), nullable=False),
+        sa.Column("users", sa.Double(), nullable=False),
+        sa.Column("failed", sa.Double(), nullable=False),
+        sa.Column("accounts", sa.Double(), nullable=False),
+        sa.Column("burst", sa.Double(), nullable=False),
+        sa.Column("burst_accounts", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
     op.create_table(
         "idprotect_recovery_code",
         sa.Column("code_hash", sa.String(length=64), nullable=False),
@@ -409,6 +436,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_idprotect_device_user")
 
     op.drop_table("idprotect_device")
+    op.drop_table("idprotect_risk_count")
+    op.drop_table("idprotect_risk_profile")
     with op.batch_alter_table("idprotect_challenge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_challenge_authenticator_id"))
 

@@ -9,25 +9,22 @@ from idprotect.risk.levels import About, RiskLevel
 
 @dataclass(frozen=True, slots=True)
 class AnonymousIp:
-    """:param address_list: the name of the list to ask."""
+    """:param level: how risky an anonymiser is; at the user's home it is low, for such lists grow stale."""
 
     name: ClassVar[str] = "anonymous_ip"
-    address_list: str = "anonymous"
     level: RiskLevel = RiskLevel.MEDIUM
 
     def detect(self, signals: Signals) -> Answer:
         """Say whether the address is listed; without an address or a list, that nobody looked."""
-        if signals.ip_address is None:
+        if signals.network is None:
             return NotEvaluated("the address is not known")
-        listed = signals.listings.get(self.address_list)
-        if listed is None:
-            return NotEvaluated(f"address list {self.address_list!r} is not loaded")
-        if not listed:
+        if signals.network.anonymous is None:
+            return NotEvaluated("no list of anonymisers is loaded")
+        if not signals.network.anonymous:
             return None
-        return Finding(
-            self.name,
-            self.level,
-            About.SIGN_IN,
-            (f"{signals.ip_address} is on the list of anonymisers {self.address_list!r}",),
-            {"ip_address": signals.ip_address, "list": self.address_list},
-        )
+        address = signals.network.address
+        text = f"{address} is on the list of anonymisers"
+        if signals.is_home:
+            reasons = (text, "the user has often signed in there with this browser")
+            return Finding(self.name, RiskLevel.LOW, About.SIGN_IN, reasons, {"ip_address": address})
+        return Finding(self.name, self.level, About.SIGN_IN, (text,), {"ip_address": address})

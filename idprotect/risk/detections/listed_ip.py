@@ -23,9 +23,10 @@ class ListedIp:
         """Say whether the address is listed; without an address or a list, that nobody looked."""
         if not self.address_list:
             return NotEvaluated("there is no address list")
-        if signals.ip_address is None:
+        if signals.network is None:
             return NotEvaluated("the address is not known")
-        listed = signals.listings.get(self.address_list)
+        address = signals.network.address
+        listed = signals.network.listings.get(self.address_list)
         if listed is None:
             return NotEvaluated(f"address list {self.address_list!r} cannot tell: it is missing or stale")
         if not listed:
@@ -34,6 +35,6 @@ class ListedIp:
             self.name,
             self.level,
             About.SIGN_IN,
-            (f"{signals.ip_address} is on the list {self.address_list!r}",),
-            {"ip_address": signals.ip_address, "list": self.address_list},
+            (f"{address} is on the list {self.address_list!r}",),
+            {"ip_address": address, "list": self.address_list},
         )

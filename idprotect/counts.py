@@ -1,0 +1,163 @@
+"""Counts over everyone, kept in the database and added to in batches.
+
+A busy server would queue at the row that counts all sign-ins; so each process adds up for a second what it saw, and
+then writes once. Its own additions it sees at once, those of other processes a second later: evidence needs no more.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, bindparam, case, delete, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from idprotect.models import RiskCount, insert, run, table_of
+from idprotect.risk.attempt import Attempt
+from idprotect.risk.population import FAST, SLOW, Change, Count, Key, keys
+from idprotect.runtime import runtime
+
+log = logging.getLogger("idprotect.counts")
+
+FLUSH_SECONDS = 1.0
+#: A period is so many half-lives; what is older than two periods is worth nothing.
+HALF_LIVES = 16
+SLOW_COUNTS = ("ok", "users", "failed", "accounts")
+FAST_COUNTS = ("burst", "burst_accounts")
+_AGED = 0.5**HALF_LIVES
+
+_counts = table_of(RiskCount).c
+_READ = select(*_counts).where(_counts.key.in_(bindparam("keys", expanding=True)))
+
+
+class Additions:
+    """What one process has counted and not yet written."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: dict[Key, Count] = {}
+        self._written_at = 0.0
+
+    def add(self, at: float, changes: Sequence[Change]) -> None:
+        """Add what happened at a moment (seconds since 1970)."""
+        with self._lock:
+            for change in changes:
+                count = self._pending.setdefault(change.key, Count(at))
+                count.move_to(at)
+                count.add(change)
+
+    def get(self, key: Key) -> Count | None:
+        """Return what is pending for one value."""
+        return self._pending.get(key)
+
+    def take(self, *, now: bool = False) -> Mapping[Key, Count]:
+        """Return what is due to be written, and forget it; nothing before its time unless *now*."""
+        with self._lock:
+            is_due = now or time.monotonic() - self._written_at >= FLUSH_SECONDS
+            if not self._pending or not is_due:
+                return {}
+            taken, self._pending, self._written_at = self._pending, {}, time.monotonic()
+        return taken
+
+
+def read(attempt: Attempt) -> dict[Key, Count]:
+    """Return the counts that judging an attempt needs, as they are at its moment. One statement."""
+    wanted = {_name(key): key for key in keys(attempt)}
+    found = {wanted[row.key]: _count(row, attempt.at) for row in run(_READ, keys=list(wanted))}
+    for key in wanted.values():
+        if (pending := runtime().additions.get(key)) is not None:
+            found[key] = _sum(found.get(key, Count(attempt.at)), pending, attempt.at)
+    return found
+
+
+def add(at: float, changes: Sequence[Change]) -> None:
+    """Count what happened; it is written within about a second."""
+    runtime().additions.add(at, changes)
+
+
+def write(*, now: bool = False) -> None:
+    """Write what is due, in a transaction of its own and in the order of keys, so that no two writers deadlock.
+
+    What cannot be written is lost, and logged: it is evidence, not a limit.
+    """
+    if not (taken := runtime().additions.take(now=now)):
+        return
+    rows = sorted((_row(key, count) for key, count in taken.items()), key=lambda row: str(row["key"]))
+    try:
+        with runtime().db.engine.begin() as connection:
+            connection.execute(_add_statement(connection.dialect.name), rows)
+    except SQLAlchemyError:
+        log.exception("%d counts could not be written", len(rows))
+
+
+def forget(now: float) -> int:
+    """Delete counts that have decayed to nothing; return how many."""
+    slow, _ = _period(now, SLOW)
+    return run(delete(table_of(RiskCount)).where(_counts.slow_period < slow - 1)).rowcount
+
+
+def _name(key: Key) -> str:
+    return f"{key[0]}:{key[1]}"
+
+
+def _period(at: float, half_life: float) -> tuple[int, float]:
+    """Return the number of a moment's period, and the factor that counts have grown by since its start."""
+    length = half_life * HALF_LIVES
+    number = int(at // length)
+    return number, 2.0 ** ((at - number * length) / half_life)
+
+
+def _row(key: Key, count: Count) -> dict[str, Any]:
+    """Return pending counts, scaled to the start of their period."""
+    (slow, slow_growth), (fast, fast_growth) = _period(count.at, SLOW), _period(count.at, FAST)
+    scaled = {name: getattr(count, name) * slow_growth for name in SLOW_COUNTS}
+    scaled |= {name: getattr(count, name) * fast_growth for name in FAST_COUNTS}
+    return {"key": _name(key), "slow_period": slow, "fast_period": fast, **scaled}
+
+
+def _count(row: Any, at: float) -> Count:
+    """Return stored counts as they are at a moment."""
+    slow, fast = _decayed(at, row.slow_period, SLOW), _decayed(at, row.fast_period, FAST)
+    return Count(
+        at,
+        ok=row.ok * slow,
+        users=row.users * slow,
+        failed=row.failed * slow,
+        accounts=row.accounts * slow,
+        burst=row.burst * fast,
+        burst_accounts=row.burst_accounts * fast,
+    )
+
+
+def _decayed(at: float, period: int, half_life: float) -> float:
+    """Return what is left of one that was counted when a period began; a clock that went back changes nothing."""
+    return 0.5 ** max(0.0, at / half_life - period * HALF_LIVES)
+
+
+def _sum(stored: Count, pending: Count, at: float) -> Count:
+    now = Count(**{name: getattr(pending, name) for name in ("at", *SLOW_COUNTS, *FAST_COUNTS)})
+    now.move_to(at)
+    for name in (*SLOW_COUNTS, *FAST_COUNTS):
+        setattr(stored, name, getattr(stored, name) + getattr(now, name))
+    return stored
+
+
+@cache
+def _add_statement(dialect_name: str) -> Executable:
+    statement = insert(RiskCount, dialect_name)
+    new = statement.excluded
+    changed: dict[str, ColumnElement[Any]] = {}
+    for period, names in (("slow_period", SLOW_COUNTS), ("fast_period", FAST_COUNTS)):
+        stored, added = _counts[period], new[period]
+        changed[period] = case((stored > added, stored), else_=added)
+        for name in names:
+            # A period may begin between two writers, or a clock be late: what belongs to the older one is aged.
+            changed[name] = case(
+                (stored == added, _counts[name] + new[name]),
+                (stored == added - 1, _counts[name] * _AGED + new[name]),
+                (stored > added, _counts[name] + new[name] * _AGED),
+                else_=new[name],
+            )
+    return statement.on_conflict_do_update(index_elements=["key"], set_=changed)

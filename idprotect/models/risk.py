@@ -1,0 +1,47 @@
+"""What is remembered to judge sign-ins: one profile a user, and counts over everyone."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idprotect.models.base import Base
+from idprotect.models.user import User
+
+
+class RiskProfile(Base):
+    """What is habitual for one user (:class:`idprotect.risk.Profile`).
+
+    :ivar version: grows with each change; a change that was made from an older one is made again.
+    """
+
+    __tablename__ = "idprotect_risk_profile"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
+    document: Mapped[dict[str, Any]]
+    version: Mapped[int]
+    changed_at: Mapped[datetime]
+
+
+class RiskCount(Base):
+    """Decaying counts of one value (:class:`idprotect.risk.population.Count`), scaled to the start of a period.
+
+    Whoever adds something multiplies it by what it will have decayed less than the period's start ("forward decay",
+    Cormode et al., ICDE 2009); so adding is a plain sum, and two writers need not read first.
+
+    :ivar key: kind and value; addresses as pseudonyms.
+    :ivar slow_period, fast_period: which period the counts of each half-life are scaled to.
+    """
+
+    __tablename__ = "idprotect_risk_count"
+
+    key: Mapped[str] = mapped_column(String(96), primary_key=True)
+    slow_period: Mapped[int]
+    fast_period: Mapped[int]
+    ok: Mapped[float]
+    users: Mapped[float]
+    failed: Mapped[float]
+    accounts: Mapped[float]
+    burst: Mapped[float]
+    burst_accounts: Mapped[float]

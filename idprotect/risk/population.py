@@ -1,0 +1,150 @@
+"""What everyone does: decaying counts by address, network, browser, kept apart from any one user.
+
+Exponential decay needs no windows: a slow campaign leaves a trace that a window forgets (Herley and Schechter,
+NDSS 2019, on what the ratio of failures to successes tells of a subset of the traffic).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from idprotect.risk.attempt import Attempt, Kind, Result
+from idprotect.risk.profile import DAY, Profile
+
+SLOW = 7 * DAY
+FAST = 3600.0
+
+Key = tuple[str, str]
+TOTAL: Key = ("all", "")
+
+
+@dataclass(slots=True)
+class Count:
+    """Decayed counts of one value, at one moment.
+
+    :ivar ok: successes that ended well; half-life :data:`SLOW`.
+    :ivar users: accounts that learnt the value; each counts once, half-life :data:`SLOW` too.
+    :ivar failed: wrong passwords; slow.
+    :ivar accounts: accounts they were wrong for; slow.
+    :ivar burst, burst_accounts: the same two with half-life :data:`FAST`.
+    """
+
+    at: float = 0.0
+    ok: float = 0.0
+    users: float = 0.0
+    failed: float = 0.0
+    accounts: float = 0.0
+    burst: float = 0.0
+    burst_accounts: float = 0.0
+
+    def move_to(self, now: float) -> None:
+        """Let time pass."""
+        passed = now - self.at
+        if passed <= 0:
+            return
+        slow, fast = 0.5 ** (passed / SLOW), 0.5 ** (passed / FAST)
+        self.at = now
+        self.ok, self.users = self.ok * slow, self.users * slow
+        self.failed, self.accounts = self.failed * slow, self.accounts * slow
+        self.burst, self.burst_accounts = self.burst * fast, self.burst_accounts * fast
+
+    def add(self, change: "Change") -> None:
+        """Add what happened now."""
+        self.ok += change.ok
+        self.users += change.users
+        self.failed += change.failed
+        self.accounts += change.accounts
+        self.burst += change.failed
+        self.burst_accounts += change.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one outcome adds to the count of one value."""
+
+    key: Key
+    ok: int = 0
+    users: int = 0
+    failed: int = 0
+    accounts: int = 0
+
+
+Counts = Mapping[Key, Count]
+NOBODY = Count()
+
+
+def keys(attempt: Attempt) -> Iterator[Key]:
+    """Return what is counted of an attempt, and has to be read to judge it."""
+    yield TOTAL
+    if attempt.site:
+        yield "site", attempt.site
+    if attempt.network is not None and attempt.network.asn is not None:
+        yield "asn", str(attempt.network.asn)
+    if attempt.country is not None:
+        yield "country", attempt.country
+    if attempt.kind is Kind.SESSION:
+        return
+    if attempt.browser.exact:
+        yield "exact", attempt.browser.exact
+    if attempt.browser.exact and attempt.network is not None and attempt.network.asn is not None:
+        yield "wave", f"{attempt.network.asn} {attempt.browser.exact}"
+    if attempt.device is not None:
+        yield "device", attempt.device
+        if attempt.country is not None:
+            yield "device_country", f"{attempt.device} {attempt.country}"
+
+
+def changes(attempt: Attempt, result: Result, profile: Profile | None) -> list[Change]:
+    """Return what an outcome adds. *profile* is the user's before it learnt of the outcome; None: no such user."""
+    if attempt.kind is Kind.SESSION:
+        return []
+    if result is Result.FAILURE:
+        return [
+            Change(key, failed=1, accounts=_is_first_failure(key, attempt, profile)) for key in keys(attempt)
+        ]
+    if result in (Result.SUCCESS, Result.CHALLENGE_PASSED):
+        return [Change(key, ok=1, users=_is_first_success(key, attempt, profile)) for key in keys(attempt)]
+    return []
+
+
+def _is_first_failure(key: Key, attempt: Attempt, profile: Profile | None) -> bool:
+    """Whether this account has not failed with this value in the last day, as far as its newest failures tell."""
+    recent = [f for f in profile.failures if attempt.at - f.at < DAY] if profile is not None else []
+    match key[0]:
+        case "site":
+            return all(failure.site != attempt.site for failure in recent)
+        case "exact" | "wave":
+            return all(failure.exact != attempt.browser.exact for failure in recent)
+    return not recent
+
+
+def _is_first_success(key: Key, attempt: Attempt, profile: Profile | None) -> bool:
+    if profile is None:
+        return False
+    if key == TOTAL:
+        return not profile.learnt
+    if key[0] in ("device", "device_country"):
+        return attempt.device not in profile.devices
+    return not profile.times(key[0], key[1], attempt.at)
+
+
+@dataclass
+class MemoryCounts:
+    """Counts in memory, for replay."""
+
+    counts: dict[Key, Count] = field(default_factory=dict)
+
+    def read(self, attempt: Attempt) -> Counts:
+        """Return the counts that judging an attempt needs, as they are at that moment."""
+        found = {}
+        for key in keys(attempt):
+            if (count := self.counts.get(key)) is not None:
+                count.move_to(attempt.at)
+                found[key] = count
+        return found
+
+    def write(self, at: float, added: list[Change]) -> None:
+        """Add what happened."""
+        for change in added:
+            count = self.counts.setdefault(change.key, Count(at))
+            count.move_to(at)
+            count.add(change)
