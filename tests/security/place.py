@@ -31,7 +31,7 @@ VERIFIER = "v" * 64
 SESSION, BROWSER, DEVICE = "__Host-idprotect-session", "__Host-idprotect-browser", "__Host-idprotect-device"
 
 #: What a request may write without changing anything: that it was made, judged, and by whom last.
-BOOKKEEPING = frozenset({"idprotect_receipt", "idprotect_pending_authorization"})
+BOOKKEEPING = frozenset({"idprotect_receipt", "idprotect_pending_authorization", "idprotect_risk_count"})
 LAST_SEEN = ("idprotect_sign_in", "last_seen_at")
 
 
@@ -137,6 +137,12 @@ class Visitor:
         """Return a thief's browser, with the same cookies."""
         other = Visitor(self.place, "192.0.2.44", self.headers["User-Agent"])
         other.cookies = dict(self.cookies)
+        return other
+
+    def twin(self) -> "Visitor":
+        """Return the same browser as it is now; what it does next changes nothing here."""
+        other = self.copy()
+        other.headers = dict(self.headers)
         return other
 
     def send(

@@ -321,7 +321,7 @@ def test_looking_changes_nothing(place: Place, method: str, who: str) -> None:
     if who == "incomplete":
         place.apply(USER_RISK_POLICY)
         place.act(protection.confirm_compromised, "ada", "admin", end_sessions=False)
-    waiting = visitor.copy()
+    waiting = visitor.twin()
     waiting.headers = dict(visitor.headers)
     waiting.ask_for_a_code(prompt="consent")
     pending_id = waiting.pending_id if waiting.step != "application" else "x"
@@ -360,7 +360,7 @@ def test_looking_changes_nothing(place: Place, method: str, who: str) -> None:
             }
             query |= authorization() if endpoint == "authorize" else {}
             for asked in (path, f"{path}?{urlencode(query)}"):
-                answer = visitor.copy().send(method, asked)
+                answer = visitor.twin().send(method, asked)
                 assert answer.response.status_code < 500, answer
                 assert effects(place) == before, f"{answer} for somebody {who}"
 
