@@ -3,6 +3,7 @@
 Addresses are kept as pseudonyms only. A profile is a value: the caller reads it, lets it learn, and stores it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -38,9 +39,9 @@ class Learning:
 
     def reason(self, profile: "Profile", now: float) -> str:
         """Return why the user is still being learnt; empty when not."""
-        if profile.since is None or profile.last is None:
+        if profile.since is None or profile.learnt_at is None:
             return "learning this user: no sign-in was learnt yet"
-        if now - profile.last.at > self.inactive_days * DAY:
+        if self.starts_anew(profile, now):
             return f"learning this user anew: no sign-in for more than {self.inactive_days:g} days"
         left = self.sign_ins - profile.since_learnt
         until = profile.since + self.days * DAY
@@ -52,9 +53,9 @@ class Learning:
 
     def starts_anew(self, profile: "Profile", now: float) -> bool:
         """Whether a sign-in now begins a new time of learning."""
-        return (
-            profile.since is None or profile.last is None or now - profile.last.at > self.inactive_days * DAY
-        )
+        if profile.since is None or profile.learnt_at is None:
+            return True
+        return now - profile.learnt_at > self.inactive_days * DAY
 
 
 @dataclass(slots=True)
@@ -135,16 +136,20 @@ class Profile:
     """What is remembered of one user.
 
     :ivar since: when learning began (again); None before anything was learnt.
+    :ivar learnt_at: when a sign-in was last learnt.
     :ivar learnt, since_learnt: sign-ins learnt altogether, and since then.
     :ivar with_device: how many of them came with a known device cookie.
     :ivar with_hints, could_hint: how many sent client hints, of those whose browser can.
+    :ivar last: where the user was last; None when that may have been somebody else.
     :ivar seen: ``kind:value`` → how often.
-    :ivar failures: the newest wrong passwords.
+    :ivar succeeded_at, in_a_row: when a password was last right and let in, and how many were wrong since.
+    :ivar failures: the newest wrong passwords, in order.
     :ivar denied: when second factors failed or sign-ins were blocked.
     :ivar compromised_at: when somebody last confirmed that a sign-in was not the owner's.
     """
 
     since: float | None = None
+    learnt_at: float | None = None
     learnt: int = 0
     since_learnt: int = 0
     with_device: int = 0
@@ -156,6 +161,7 @@ class Profile:
     sessions: dict[str, Device] = field(default_factory=dict)
     hours: list[float] = field(default_factory=list)
     round_trip_ms: float | None = None
+    succeeded_at: float | None = None
     in_a_row: int = 0
     failures: list[Failure] = field(default_factory=list)
     denied: list[float] = field(default_factory=list)
@@ -173,9 +179,8 @@ class Profile:
 
     def failed_at(self, site: str) -> int:
         """Return how many of the wrong passwords since the last success came from one address."""
-        return (
-            sum(failure.site == site for failure in self.failures[-self.in_a_row :]) if self.in_a_row else 0
-        )
+        since = self.succeeded_at or 0.0
+        return sum(failure.site == site and failure.at > since for failure in self.failures)
 
     def learn(self, attempt: Attempt, learning: Learning, device: str | None, session: str | None) -> None:
         """Let a sign-in that ended well become habit.
@@ -186,6 +191,7 @@ class Profile:
         now = attempt.at
         if learning.starts_anew(self, now):
             self.since, self.since_learnt = now, 0
+        self.learnt_at = max(now, self.learnt_at or now)
         self.learnt += 1
         self.since_learnt += 1
         self._learn_habits(attempt, now)
@@ -196,13 +202,13 @@ class Profile:
             _keep(self.devices, device, _device(attempt, former, None), MOST_DEVICES)
         if session is not None:
             self.begin(attempt, device, session)
-        self.last = Point.of(attempt)
-        self.in_a_row = 0
+        self._was_at(Point.of(attempt))
+        self._succeed(now)
 
     def begin(self, attempt: Attempt, device: str | None, session: str) -> None:
         """Remember a session as it was begun, to recognise its browser."""
         _keep(self.sessions, session, _device(attempt, None, device or attempt.device), MOST_SESSIONS)
-        self.in_a_row = 0
+        self._succeed(attempt.at)
 
     def confirm(self, attempt: Attempt) -> None:
         """Let the context of a sign-in that its owner, or an administrator, vouched for be known from then on."""
@@ -219,32 +225,47 @@ class Profile:
             device.point, device.site, device.block = Point.of(attempt), attempt.site, attempt.block
         for kind, value in values(attempt):
             self._see(kind, value, attempt.at)
-        self.last = Point.of(attempt)
+        self._was_at(Point.of(attempt))
 
     def fail(self, attempt: Attempt) -> None:
-        """Count a wrong password. It teaches nothing about who the owner is."""
+        """Count a wrong password. It teaches nothing about who the owner is.
+
+        One address makes room for itself: whoever fails there cannot push out what happened elsewhere.
+        """
         self.in_a_row += 1
         self.failures.append(Failure(attempt.at, attempt.site, attempt.block, attempt.browser.exact))
-        del self.failures[:-MOST_FAILURES]
+        if len(self.failures) > MOST_FAILURES:
+            (crowded, _), *_ = Counter(failure.site for failure in self.failures).most_common(1)
+            self.failures.remove(next(failure for failure in self.failures if failure.site == crowded))
 
     def deny(self, attempt: Attempt) -> None:
-        """Note that a sign-in with the right password was stopped."""
+        """Note that a sign-in with the right password was stopped; the wrong ones before it go on counting."""
         self.denied.append(attempt.at)
         del self.denied[:-MOST_FAILURES]
-        self.in_a_row = 0
 
     def restart(self, now: float) -> None:
         """Learn anew from now on, without forgetting."""
         self.since, self.since_learnt = now, 0
 
     def forget_since(self, at: float) -> None:
-        """Unlearn what was first seen at or after a moment: it may have been an intruder's."""
+        """Unlearn what was first seen at or after a moment, and browsers used since: they may be an intruder's.
+
+        How long the user has been known stays, or an intruder who is found out would make everything new harmless.
+        """
         self.seen = {key: seen for key, seen in self.seen.items() if seen.first < at}
-        self.devices = {key: device for key, device in self.devices.items() if device.first < at}
-        self.sessions = {key: session for key, session in self.sessions.items() if session.first < at}
+        self.devices = {key: device for key, device in self.devices.items() if device.point.at < at}
+        self.sessions = {key: session for key, session in self.sessions.items() if session.point.at < at}
         if self.last is not None and self.last.at >= at:
             self.last = None
         self.compromised_at = at
+
+    def _succeed(self, now: float) -> None:
+        self.in_a_row, self.succeeded_at = 0, max(now, self.succeeded_at or now)
+
+    def _was_at(self, point: Point) -> None:
+        """Remember where the user was last; events may arrive out of order."""
+        if self.last is None or point.at >= self.last.at:
+            self.last = point
 
     def _learn_habits(self, attempt: Attempt, now: float) -> None:
         self.with_device += attempt.device in self.devices
@@ -259,8 +280,9 @@ class Profile:
 
     def _see(self, kind: str, value: object, now: float) -> None:
         key = f"{kind}:{value}"
-        if (seen := self.seen.get(key)) is not None:
-            seen.count, seen.last = seen.count + 1, now
+        seen = self.seen.get(key)
+        if seen is not None and now - seen.last < FORGOTTEN_AFTER:
+            seen.count, seen.last = seen.count + 1, max(now, seen.last)
             return
         self.seen[key] = Seen(1, now, now)
         mine = [other for other in self.seen if other.startswith(f"{kind}:")]
@@ -296,8 +318,6 @@ def values(attempt: Attempt) -> Iterator[tuple[str, object]]:
         yield "asn", network.asn
     if network is not None and network.hosting:
         yield "use", "hosting"
-    if network is not None and network.anonymous:
-        yield "use", "anonymous"
     if attempt.place is not None:
         yield "place", attempt.place
     if attempt.country is not None:
@@ -305,7 +325,6 @@ def values(attempt: Attempt) -> Iterator[tuple[str, object]]:
     if attempt.kind is Kind.PASSWORD:
         yield "exact", browser.exact
         yield "browser", browser.name
-        yield "system", browser.system
         if attempt.platform_version is not None:
             yield "hardware", hardware(attempt)
 

@@ -4,23 +4,29 @@ from math import log, log1p
 
 from idprotect.risk.attempt import Attempt
 from idprotect.risk.population import NOBODY, TOTAL, Count, Counts
-from idprotect.risk.profile import DAY, Profile
+from idprotect.risk.profile import DAY, MOST_FAILURES, Profile
 
 HOUR = 3600.0
+#: A profile remembers so few failures that more would depend on which ones (:meth:`Profile.fail`).
+MOST_ELSEWHERE = log1p(MOST_FAILURES // 2)
+
+#: Where more accounts fail than succeed altogether, that is an attack, and not what is usual.
+MOST_USUAL = 1.0
 
 
 def own_failures(attempt: Attempt, profile: Profile) -> dict[str, float]:
     """Return what recent wrong passwords on this account say.
 
-    One's own mistakes, where one is known, say nothing against one; nor can a stranger's failures be held against the
-    owner at home.
+    One's own mistakes, where one is known, say nothing against one; but nobody may look familiar by failing. Nor can
+    a stranger's failures be held against the owner at home.
     """
     now = attempt.at
     hour = [failure for failure in profile.failures if now - failure.at < HOUR]
     here = sum(failure.site == attempt.site for failure in hour)
+    is_known = attempt.device in profile.devices or profile.times("site", attempt.site, now)
     found: dict[str, float] = {
-        "failed_here": min(3.0, log1p(here)),
-        "failed_elsewhere": min(3.0, log1p(len(hour) - here)),
+        "failed_here": log1p(here) if is_known else 0.0,
+        "failed_elsewhere": min(MOST_ELSEWHERE, log1p(len(hour) - here)),
         "denied": min(2.0, log1p(sum(now - at < 7 * DAY for at in profile.denied))),
     }
     if not profile.times("block", attempt.block, now):
@@ -53,6 +59,6 @@ def surge(count: Count, total: Count) -> float:
 
     Fewer than four accounts say little.
     """
-    base = (total.accounts + 1) / (total.ok + 10)
+    base = min(MOST_USUAL, (total.accounts + 1) / (total.ok + 10))
     ratio = (count.accounts + base) / (count.ok + 1)
     return min(3.0, max(0.0, log(ratio / base))) * min(1.0, count.accounts / 4)
