@@ -46,11 +46,11 @@ def outcome(
     :param device: id of the device cookie that the browser holds from now on.
     :param session_id: id of the session that was begun.
     """
-    added = changes(attempt, result, None)
+    added = changes(attempt, result, level, None, device)
 
     def learn_it(profile: Profile) -> None:
         nonlocal added
-        added = changes(attempt, result, profile)  # what is new to the user is so before it is learnt
+        added = changes(attempt, result, level, profile, device)  # what is new to the user is so before it is learnt
         learn(profile, attempt, result, level, rules(), device=device, session=session_id)
 
     if attempt.user is not None:

@@ -5,9 +5,11 @@ NDSS 2019, on what the ratio of failures to successes tells of a subset of the t
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from idprotect.risk.attempt import Attempt, Kind, Result
+from idprotect.risk.levels import RiskLevel
+from idprotect.risk.outcome import ended_well
 from idprotect.risk.profile import DAY, Profile
 
 SLOW = 7 * DAY
@@ -22,7 +24,7 @@ class Count:
     """Decayed counts of one value, at one moment.
 
     :ivar ok: successes that ended well; half-life :data:`SLOW`.
-    :ivar users: accounts that learnt the value; each counts once, half-life :data:`SLOW` too.
+    :ivar users: accounts that learnt the value; each is worth one when it does so, half-life :data:`SLOW` too.
     :ivar failed: wrong passwords; slow.
     :ivar accounts: accounts they were wrong for; slow.
     :ivar burst, burst_accounts: the same two with half-life :data:`FAST`.
@@ -63,7 +65,7 @@ class Change:
 
     key: Key
     ok: int = 0
-    users: int = 0
+    users: float = 0
     failed: int = 0
     accounts: int = 0
 
@@ -93,17 +95,24 @@ def keys(attempt: Attempt) -> Iterator[Key]:
             yield "device_country", f"{attempt.device} {attempt.country}"
 
 
-def changes(attempt: Attempt, result: Result, profile: Profile | None) -> list[Change]:
-    """Return what an outcome adds. *profile* is the user's before it learnt of the outcome; None: no such user."""
+def changes(
+    attempt: Attempt, result: Result, level: RiskLevel, profile: Profile | None, device: str | None = None
+) -> list[Change]:
+    """Return what an outcome adds: wrong passwords, and what ended well. What was let in at risk counts for nothing.
+
+    :param profile: the user's before it learnt of the outcome; None: no such user.
+    :param device: id of the device cookie that the browser holds from now on.
+    """
     if attempt.kind is Kind.SESSION:
         return []
     if result is Result.FAILURE:
         return [
             Change(key, failed=1, accounts=_is_first_failure(key, attempt, profile)) for key in keys(attempt)
         ]
-    if result in (Result.SUCCESS, Result.CHALLENGE_PASSED):
-        return [Change(key, ok=1, users=_is_first_success(key, attempt, profile)) for key in keys(attempt)]
-    return []
+    if not ended_well(result, level):
+        return []
+    attempt = replace(attempt, device=device or attempt.device)
+    return [Change(key, ok=1, users=_missing(key, attempt, profile)) for key in keys(attempt)]
 
 
 def _is_first_failure(key: Key, attempt: Attempt, profile: Profile | None) -> bool:
@@ -117,14 +126,23 @@ def _is_first_failure(key: Key, attempt: Attempt, profile: Profile | None) -> bo
     return not recent
 
 
-def _is_first_success(key: Key, attempt: Attempt, profile: Profile | None) -> bool:
+def _missing(key: Key, attempt: Attempt, profile: Profile | None) -> float:
+    """Return what is missing from one for this account at this value, after what it was worth last has decayed."""
     if profile is None:
-        return False
+        return 0.0
+    last = _last(key, attempt, profile)
+    return 1.0 - 0.5 ** (max(0.0, attempt.at - last) / SLOW) if last is not None else 1.0
+
+
+def _last(key: Key, attempt: Attempt, profile: Profile) -> float | None:
+    """Return when the account learnt this value last; None when it never did."""
     if key == TOTAL:
-        return not profile.learnt
+        return profile.learnt_at
     if key[0] in ("device", "device_country"):
-        return attempt.device not in profile.devices
-    return not profile.times(key[0], key[1], attempt.at)
+        device = profile.devices.get(attempt.device or "")
+        return device.point.at if device is not None else None
+    seen = profile.seen.get(":".join(key))
+    return seen.last if seen is not None else None
 
 
 @dataclass
