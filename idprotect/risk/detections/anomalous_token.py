@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from idprotect.risk.assessment import Answer, Finding, Signals
-from idprotect.risk.attempt import Kind
+from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
+from idprotect.risk.attempt import Attempt, Kind
 from idprotect.risk.evidence.network import familiarity
 from idprotect.risk.levels import About, RiskLevel
 from idprotect.risk.model import contributions, level_of
@@ -20,21 +20,16 @@ class AnomalousToken:
         """Raise it where network and browser both changed, or where all evidence together is high."""
         attempt = signals.attempt
         former = signals.profile.sessions.get(attempt.session or "")
-        if attempt.kind is not Kind.SESSION or former is None:
+        if attempt.kind is not Kind.SESSION:
             return None
+        if former is None:
+            return NotEvaluated("it is not known any more what the session began with")
         total = sum(contributions(signals.evidence, frozenset()).values())
         both = familiarity(attempt, signals.profile).is_elsewhere and former.name != attempt.browser.name
         if not both and level_of(total) < RiskLevel.HIGH:
             return None
-        now = (
-            attempt.network.organisation or attempt.network.address
-            if attempt.network
-            else "an unknown address"
-        )
         reasons = (
-            f"the session's cookie came from {now}"
-            + (f" in {attempt.country}" if attempt.country else "")
-            + (f", before from {former.point.country}" if former.point.country else ""),
+            f"the session's cookie came from {_whence(attempt)}, before from {former.point.country or 'elsewhere'}",
             f"by {_shown(attempt.browser.name)}, before by {_shown(former.name)}",
         )
         values = {"nats": round(total, 2), "country": attempt.country, "former_country": former.point.country}
@@ -53,6 +48,13 @@ def reused(what: str) -> Finding:
         (f"{what} that was used before was presented again",),
         {"what": what},
     )
+
+
+def _whence(attempt: Attempt) -> str:
+    if attempt.network is None:
+        return "an unknown address"
+    name = attempt.network.organisation or attempt.network.address
+    return f"{name} in {attempt.country}" if attempt.country else name
 
 
 def _shown(name: str) -> str:
