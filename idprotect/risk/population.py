@@ -74,6 +74,11 @@ Counts = Mapping[Key, Count]
 NOBODY = Count()
 
 
+def reaches(count: float, threshold: float) -> bool:
+    """Whether a decayed count, rounded, is a threshold or more: three accounts of this morning are three."""
+    return count >= threshold - 0.5
+
+
 def keys(attempt: Attempt) -> Iterator[Key]:
     """Return what is counted of an attempt, and has to be read to judge it."""
     yield TOTAL

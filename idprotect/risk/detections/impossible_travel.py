@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
 from idprotect.risk.levels import About, RiskLevel
-from idprotect.risk.population import NOBODY
+from idprotect.risk.population import NOBODY, reaches
 from idprotect.risk.profile import Point
 from idprotect.risk.travel import FASTEST_KMH, hours, kilometres, speed_kmh
 
@@ -56,7 +56,7 @@ class ImpossibleTravel:
             for kind, value in (("site", attempt.site), ("place", attempt.place))
         ):
             return True
-        return signals.counts.get(("site", attempt.site), NOBODY).users >= self.shared_by
+        return reaches(signals.counts.get(("site", attempt.site), NOBODY).users, self.shared_by)
 
     def _reasons(
         self, signals: Signals, before: Point, here: Point, distance: float, speed: float

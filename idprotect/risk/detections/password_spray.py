@@ -6,7 +6,7 @@ from typing import ClassVar
 from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
 from idprotect.risk.evidence.failures import surge
 from idprotect.risk.levels import About, RiskLevel
-from idprotect.risk.population import NOBODY, TOTAL, Count
+from idprotect.risk.population import NOBODY, TOTAL, Count, reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PasswordSpray:
         return self._finding(wave, f"from AS{network.asn} with this very browser", "network_and_browser")
 
     def _is_spray(self, count: Count) -> bool:
-        return count.accounts >= self.accounts and count.accounts >= self.ratio * (count.ok + 0.5)
+        return reaches(count.accounts, self.accounts) and count.accounts >= self.ratio * (count.ok + 0.5)
 
     def _finding(self, count: Count, whence: str, by: str) -> Finding:
         text = f"about {count.accounts:.0f} accounts failed {whence} lately, with {count.ok:.0f} successes"

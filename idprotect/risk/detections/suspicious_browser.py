@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
 from idprotect.risk.levels import About, RiskLevel
-from idprotect.risk.population import NOBODY
+from idprotect.risk.population import NOBODY, reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ class SuspiciousBrowser:
         everywhere = counts.get(("device", attempt.device), NOBODY).users
         here = counts.get(("device_country", f"{attempt.device} {attempt.country}"), NOBODY).users
         accounts = everywhere + (not signals.known_device)
-        # Half an account is what decay leaves of one after a week.
-        if accounts < self.accounts or everywhere - here < 0.5:
+        if not reaches(accounts, self.accounts) or not reaches(everywhere - here, 1):
             return None
         text = f"this browser signed in about {accounts:.0f} accounts, and not only from {attempt.country}"
         values = {"accounts": round(accounts, 1), "in_this_country": round(here, 1)}

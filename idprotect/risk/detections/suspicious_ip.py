@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
 from idprotect.risk.levels import About, RiskLevel
-from idprotect.risk.population import NOBODY
+from idprotect.risk.population import NOBODY, reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class SuspiciousIp:
         if signals.network is None:
             return NotEvaluated("the address is not known")
         here = signals.counts.get(("site", attempt.site), NOBODY)
-        if here.burst < self.failures or here.burst_accounts < self.accounts:
+        if not reaches(here.burst, self.failures) or not reaches(here.burst_accounts, self.accounts):
             return None
         if signals.is_home:
             return None
