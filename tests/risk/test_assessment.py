@@ -1,7 +1,6 @@
 """One sign-in judged: evidence adds up, and what could not look is never called safe."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import combinations_with_replacement
 from random import Random
 from typing import ClassVar
@@ -11,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idprotect.risk import About, Finding, NotEvaluated, RiskLevel, Signals, Timing, assess, sign_in_risk
+from tests.risk.examples import signals
 
 NONE, LOW, MEDIUM, HIGH = RiskLevel
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 levels = st.lists(st.sampled_from(RiskLevel), max_size=8)
 
@@ -27,7 +26,7 @@ class Suspects:
     name: ClassVar[str] = "suspects"
 
     def detect(self, signals: Signals) -> Finding:
-        return Finding(self.name, self.level, self.about, (f"{signals.device} looks odd",))
+        return Finding(self.name, self.level, self.about, (f"{signals.attempt.browser.family} looks odd",))
 
 
 class FindsNothing:
@@ -145,30 +144,30 @@ def test_one_weak_signal_never_gets_beyond_low() -> None:
 
 
 def test_a_sign_in_in_which_nothing_is_found_has_no_risk() -> None:
-    assessment = assess(Signals(AT), [FindsNothing()])
+    assessment = assess(signals(), [FindsNothing()])
     assert (assessment.level, assessment.findings, assessment.failed) == (NONE, (), ())
     assert assessment.not_evaluated == {}
 
 
 def test_a_host_application_adds_a_detector_of_its_own() -> None:
     """C053: a class with a name and an answer is enough; its finding counts like any other."""
-    assessment = assess(Signals(AT, device="Firefox on Linux"), [Suspects(MEDIUM), Suspects(MEDIUM)])
+    assessment = assess(signals(), [Suspects(MEDIUM), Suspects(MEDIUM)])
     assert assessment.level is HIGH
-    assert [finding.reasons for finding in assessment.findings] == [("Firefox on Linux looks odd",)] * 2
+    assert [finding.reasons for finding in assessment.findings] == [("Firefox looks odd",)] * 2
     assert {finding.timing for finding in assessment.findings} == {Timing.REAL_TIME}
 
 
 def test_a_finding_about_the_user_does_not_make_the_sign_in_risky() -> None:
     """A leaked password is a danger for the identity, whoever signs in with it."""
-    assessment = assess(Signals(AT), [Suspects(HIGH, About.USER), Suspects(LOW)])
+    assessment = assess(signals(), [Suspects(HIGH, About.USER), Suspects(LOW)])
     assert assessment.level is LOW
     assert [finding.about for finding in assessment.findings] == [About.USER, About.SIGN_IN]
 
 
 def test_a_trusted_location_lowers_the_level_and_keeps_the_findings() -> None:
     """F023: the same findings, one level lower; every detector was asked."""
-    elsewhere = assess(Signals(AT), [Suspects(MEDIUM), CannotLook()])
-    at_home = assess(Signals(AT, trusted_location="office"), [Suspects(MEDIUM), CannotLook()])
+    elsewhere = assess(signals(), [Suspects(MEDIUM), CannotLook()])
+    at_home = assess(signals(trusted_location="office"), [Suspects(MEDIUM), CannotLook()])
     assert (elsewhere.level, at_home.level) == (MEDIUM, LOW)
     assert at_home.findings == elsewhere.findings
     assert at_home.not_evaluated == elsewhere.not_evaluated
@@ -176,14 +175,14 @@ def test_a_trusted_location_lowers_the_level_and_keeps_the_findings() -> None:
 
 def test_a_detector_that_could_not_look_says_why_and_is_not_a_finding() -> None:
     """D16: not evaluated is never shown or counted as safe."""
-    assessment = assess(Signals(AT), [CannotLook(), FindsNothing()])
+    assessment = assess(signals(), [CannotLook(), FindsNothing()])
     assert assessment.not_evaluated == {"cannot_look": "no location data"}
     assert (assessment.findings, assessment.failed) == ((), ())
 
 
 def test_a_detector_that_raises_is_named_and_the_others_are_still_asked() -> None:
     """F116: what it means is the caller's choice; the text of the exception stays out of the record."""
-    assessment = assess(Signals(AT), [Suspects(LOW), Breaks(), CannotLook(), Suspects(MEDIUM)])
+    assessment = assess(signals(), [Suspects(LOW), Breaks(), CannotLook(), Suspects(MEDIUM)])
     assert assessment.failed == ("breaks",)
     assert assessment.not_evaluated == {
         "breaks": "failed with ZeroDivisionError",
@@ -193,10 +192,10 @@ def test_a_detector_that_raises_is_named_and_the_others_are_still_asked() -> Non
     assert assessment.level is MEDIUM
 
 
-@pytest.mark.parametrize("answer", [True, False, "high", 3, [], [Suspects(HIGH).detect(Signals(AT))]])
+@pytest.mark.parametrize("answer", [True, False, "high", 3, [], [Suspects(HIGH).detect(signals())]])
 def test_a_detector_that_answers_nonsense_has_failed(answer: object) -> None:
     """F116, I3: an answer that nobody understands is not *nothing suspicious*."""
-    assessment = assess(Signals(AT), [Answers(answer)])  # type: ignore[list-item]
+    assessment = assess(signals(), [Answers(answer)])  # type: ignore[list-item]
     assert assessment.failed == ("answers",)
     assert assessment.not_evaluated == {"answers": f"answered with {type(answer).__name__}"}
 
@@ -204,5 +203,4 @@ def test_a_detector_that_answers_nonsense_has_failed(answer: object) -> None:
 @given(st.lists(st.sampled_from([Suspects(LOW), Suspects(HIGH), FindsNothing(), CannotLook(), Breaks()])))
 def test_the_same_signals_are_judged_the_same_way_again(detectors: list[object]) -> None:
     """D02: deterministic, so that replay says what live said."""
-    signals = Signals(AT, ip_address="192.0.2.7")
-    assert assess(signals, detectors) == assess(signals, detectors)  # type: ignore[arg-type]
+    assert assess(signals(), detectors) == assess(signals(), detectors)  # type: ignore[arg-type]

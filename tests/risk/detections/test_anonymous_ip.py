@@ -1,49 +1,51 @@
-from datetime import UTC, datetime
-
 import pytest
 
-from idprotect.risk import About, Finding, NotEvaluated, RiskLevel, Signals, Timing
+from idprotect.risk import About, Finding, NotEvaluated, RiskLevel, Timing
 from idprotect.risk.detections.anonymous_ip import AnonymousIp
-
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ADDRESS = "192.0.2.7"
+from tests.risk.examples import HOME, ada, attempt, signals, stranger
 
 
-def test_a_listed_anonymiser_is_found_at_medium() -> None:
-    """F001, F024: about the sign-in, in real time, with the address and the list named."""
-    finding = AnonymousIp().detect(Signals(AT, ip_address=ADDRESS, listings={"anonymous": True}))
+def test_an_anonymiser_is_medium_and_names_the_address() -> None:
+    """F001, F024: about the sign-in, in real time."""
+    finding = AnonymousIp().detect(signals(stranger(network={"anonymous": True})))
     assert isinstance(finding, Finding)
     assert (finding.name, finding.level) == ("anonymous_ip", RiskLevel.MEDIUM)
     assert (finding.about, finding.timing) == (About.SIGN_IN, Timing.REAL_TIME)
-    (reason,) = finding.reasons
-    assert ADDRESS in reason
-    assert "'anonymous'" in reason
-    assert finding.evidence == {"ip_address": ADDRESS, "list": "anonymous"}
+    assert finding.reasons == ("198.51.100.9 is on the list of anonymisers",)
+    assert finding.evidence == {"ip_address": "198.51.100.9"}
+
+
+@pytest.mark.parametrize(("sign_ins", "level"), [(4, RiskLevel.MEDIUM), (5, RiskLevel.LOW)])
+def test_at_home_it_is_low_for_such_lists_grow_stale(sign_ins: int, level: RiskLevel) -> None:
+    """Home is an address with five sign-ins, in a browser that is known; the reason says so."""
+    finding = AnonymousIp().detect(signals(attempt(network={"anonymous": True}), ada(sign_ins)))
+    assert isinstance(finding, Finding)
+    assert finding.level is level
+    assert any("often" in reason for reason in finding.reasons) is (level is RiskLevel.LOW)
+
+
+def test_a_stranger_at_the_home_address_is_not_at_home() -> None:
+    finding = AnonymousIp().detect(signals(attempt(device=None, network={"anonymous": True})))
+    assert isinstance(finding, Finding)
+    assert finding.level is RiskLevel.MEDIUM
 
 
 def test_an_address_that_is_not_listed_is_not_suspicious() -> None:
-    assert AnonymousIp().detect(Signals(AT, ip_address=ADDRESS, listings={"anonymous": False})) is None
+    assert AnonymousIp().detect(signals(attempt(network={"anonymous": False}))) is None
 
 
-def test_an_unknown_address_is_not_evaluated() -> None:
-    """D16: nobody looked, even if a list claims to know."""
-    for listings in ({}, {"anonymous": False}, {"anonymous": True}):
-        answer = AnonymousIp().detect(Signals(AT, listings=listings))
-        assert answer == NotEvaluated("the address is not known")
+def test_without_an_address_or_a_list_nobody_looked() -> None:
+    """D16: not evaluated, each for its own reason; another list's answer is no substitute."""
+    unknown = AnonymousIp().detect(signals(attempt(address=None)))
+    assert unknown == NotEvaluated("the address is not known")
+    listings = {"anonymous": None, "listings": {"tor": True}}
+    missing = AnonymousIp().detect(signals(attempt(network=listings)))
+    assert missing == NotEvaluated("no list of anonymisers is loaded")
 
 
-@pytest.mark.parametrize("listings", [{}, {"anonymous": None}, {"botnet": False}, {"botnet": True}])
-def test_a_list_that_is_missing_or_stale_is_not_evaluated(listings: dict[str, bool | None]) -> None:
-    """D16: another list's answer is no substitute."""
-    answer = AnonymousIp().detect(Signals(AT, ip_address=ADDRESS, listings=listings))
-    assert answer == NotEvaluated("address list 'anonymous' is not loaded")
-
-
-def test_the_operator_chooses_list_and_level() -> None:
+def test_the_operator_chooses_the_level() -> None:
     """F025."""
-    detector = AnonymousIp(address_list="exits", level=RiskLevel.HIGH)
-    signals = Signals(AT, ip_address=ADDRESS, listings={"exits": True, "anonymous": False})
-    finding = detector.detect(signals)
+    finding = AnonymousIp(RiskLevel.HIGH).detect(signals(stranger(network={"anonymous": True})))
     assert isinstance(finding, Finding)
     assert finding.level is RiskLevel.HIGH
-    assert finding.evidence["list"] == "exits"
+    assert HOME not in finding.reasons[0]

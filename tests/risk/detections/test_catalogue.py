@@ -1,15 +1,13 @@
 """What is looked for at each sign-in, as a whole."""
 
 from dataclasses import FrozenInstanceError, fields, is_dataclass
-from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
-from idprotect.risk import Detector, Finding, NotEvaluated, RiskLevel, Signals, assess
-from idprotect.risk.detections import DETECTIONS
-
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+from idprotect.risk import Count, Detector, Finding, NotEvaluated, Profile, RiskLevel, Signals, assess
+from idprotect.risk.detections import DETECTIONS, SESSION_DETECTIONS
+from tests.risk.examples import AT, CURL, SYDNEY, ada, attempt, fail, signals, stranger
 
 STABLE_NAMES = {
     "unfamiliar_sign_in",
@@ -26,11 +24,22 @@ STABLE_NAMES = {
 }
 
 
+def worst() -> Signals:
+    """Return an attempt about which everything is wrong."""
+    there = stranger(place=SYDNEY, device="a stranger's", browser=CURL, network={"anonymous": True})
+    many = Count(AT, accounts=40, failed=90, burst=60, burst_accounts=30)
+    counts = {("all", ""): Count(AT, ok=500, users=100), ("site", there.site): many}
+    counts[("device", "a stranger's")] = Count(AT, users=9)
+    failures = (stranger(AT - number) for number in range(9, 0, -1))
+    return signals(there, fail(ada(until=AT - 3600), *failures), counts, breach_count=12)
+
+
 def test_the_names_are_those_of_the_product_and_each_is_there_once() -> None:
-    """F001, F009, F012: people write alert rules on them."""
+    """2.1: people write alert rules on them."""
     names = [detector.name for detector in DETECTIONS]
     assert len(names) == len(set(names))
-    assert {"anonymous_ip", "repeated_failures", "leaked_credentials"} <= set(names) <= STABLE_NAMES
+    assert set(names) == STABLE_NAMES - {"anomalous_token"}
+    assert {detector.name for detector in SESSION_DETECTIONS} == {"unfamiliar_sign_in", "anomalous_token"}
 
 
 @pytest.mark.parametrize("detector", DETECTIONS, ids=lambda detector: detector.name)
@@ -43,38 +52,27 @@ def test_a_detector_is_a_frozen_value_of_thresholds(detector: Detector) -> None:
 
 
 def test_knowing_nothing_finds_nothing_and_says_who_could_not_look() -> None:
-    """D16: neither failed nor safe."""
-    assessment = assess(Signals(AT), DETECTIONS)
+    """D16: a user of whom nothing is known, from an address that is not known: neither failed nor safe."""
+    assessment = assess(signals(attempt(address=None, device=None), Profile()), DETECTIONS)
     assert (assessment.level, assessment.findings, assessment.failed) == (RiskLevel.NONE, (), ())
-    assert {"anonymous_ip", "leaked_credentials"} <= set(assessment.not_evaluated)
+    looked = {"repeated_failures", "suspicious_browser"}
+    assert set(assessment.not_evaluated) == STABLE_NAMES - {"anomalous_token"} - looked
 
 
-def test_every_level_is_reachable_with_the_detectors_that_are_there() -> None:
-    """D09: none, low (one finding in a trusted location), medium (one), high (two)."""
-    reached = {
-        assess(
-            Signals(
-                AT,
-                ip_address="192.0.2.7",
-                trusted_location=place,
-                failures=failures,
-                listings={"anonymous": listed},
-            ),
-            DETECTIONS,
-        ).level
-        for place, failures, listed in product((None, "office"), (0, 5), (False, True))
-    }
-    assert reached == set(RiskLevel)
+def test_ada_at_home_is_no_risk_and_far_from_it() -> None:
+    """The everyday sign-in: twenty before it from the same address and browser."""
+    assessment = assess(signals(), DETECTIONS)
+    assert (assessment.level, assessment.findings) == (RiskLevel.NONE, ())
+    assert assessment.score < -5
 
 
-def test_every_finding_gives_reasons_with_its_values() -> None:
-    """F024: sentences for the administrator, and each value in the sentences is in the evidence."""
-    signals = Signals(AT, ip_address="192.0.2.7", failures=7, listings={"anonymous": True}, breach_count=12)
-    assessment = assess(signals, DETECTIONS)
-    assert {finding.name for finding in assessment.findings} >= {
-        "anonymous_ip",
-        "repeated_failures",
-        "leaked_credentials",
+def test_when_everything_is_wrong_everything_is_found() -> None:
+    """F024: each finding gives sentences for the administrator, and the values behind them."""
+    assessment = assess(worst(), DETECTIONS)
+    assert assessment.level is RiskLevel.HIGH
+    assert {finding.name for finding in assessment.findings} == STABLE_NAMES - {
+        "anomalous_token",
+        "listed_ip",
     }
     for finding in assessment.findings:
         assert finding.reasons
@@ -82,10 +80,17 @@ def test_every_finding_gives_reasons_with_its_values() -> None:
         assert finding.evidence
 
 
+def test_what_a_rule_found_is_not_counted_a_second_time() -> None:
+    """D09: the travel is impossible_travel's; unfamiliar_sign_in weighs the rest only."""
+    (rest,) = [finding for finding in assess(worst(), DETECTIONS).findings if "nats" in finding.evidence]
+    assert not {"travel", "site_surge", "anonymous", "failed_elsewhere"} & set(rest.evidence["nats"])
+    assert {"stranger_elsewhere", "browser_tool"} <= set(rest.evidence["nats"])
+
+
 @pytest.mark.parametrize("detector", DETECTIONS, ids=lambda detector: detector.name)
 def test_an_answer_is_a_finding_a_reason_or_nothing(detector: Detector) -> None:
     for address, listed, breaches in product((None, "192.0.2.7"), (None, False, True), (None, 0, 3)):
-        signals = Signals(AT, ip_address=address, listings={"anonymous": listed}, breach_count=breaches)
-        answer = detector.detect(signals)
+        tried = attempt(address=address, network={"anonymous": listed})
+        answer = detector.detect(signals(tried, breach_count=breaches))
         assert answer is None or isinstance(answer, Finding | NotEvaluated)
         assert not isinstance(answer, Finding) or answer.name == detector.name

@@ -1,16 +1,13 @@
-from datetime import UTC, datetime
-
 import pytest
 
-from idprotect.risk import About, Finding, NotEvaluated, RiskLevel, Signals, Timing, assess
+from idprotect.risk import About, Finding, NotEvaluated, RiskLevel, Timing, assess
 from idprotect.risk.detections.leaked_credentials import LeakedCredentials, leaked_pair
-
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+from tests.risk.examples import signals
 
 
 def test_a_breached_password_makes_the_user_high() -> None:
     """F009: always high, about the user, in real time; it says how often the password was seen."""
-    finding = LeakedCredentials().detect(Signals(AT, breach_count=37))
+    finding = LeakedCredentials().detect(signals(breach_count=37))
     assert isinstance(finding, Finding)
     assert (finding.name, finding.level) == ("leaked_credentials", RiskLevel.HIGH)
     assert (finding.about, finding.timing) == (About.USER, Timing.REAL_TIME)
@@ -19,22 +16,22 @@ def test_a_breached_password_makes_the_user_high() -> None:
 
 
 def test_a_breached_password_does_not_make_the_sign_in_risky() -> None:
-    assert assess(Signals(AT, breach_count=1), [LeakedCredentials()]).level is RiskLevel.NONE
+    assert assess(signals(breach_count=1), [LeakedCredentials()]).level is RiskLevel.NONE
 
 
 def test_a_password_that_was_never_seen_is_not_suspicious() -> None:
-    assert LeakedCredentials().detect(Signals(AT, breach_count=0)) is None
+    assert LeakedCredentials().detect(signals(breach_count=0)) is None
 
 
 def test_without_breached_data_nobody_looked() -> None:
     """D16: no data is not *never seen*."""
-    assert LeakedCredentials().detect(Signals(AT)) == NotEvaluated("no breached-password data")
+    assert LeakedCredentials().detect(signals()) == NotEvaluated("no breached-password data")
 
 
 @pytest.mark.parametrize(("seen", "found"), [(9, False), (10, True), (11, True)])
 def test_the_operator_chooses_how_often_is_too_often(seen: int, found: bool) -> None:
     """F025."""
-    answer = LeakedCredentials(threshold=10).detect(Signals(AT, breach_count=seen))
+    answer = LeakedCredentials(threshold=10).detect(signals(breach_count=seen))
     assert isinstance(answer, Finding) is found
 
 

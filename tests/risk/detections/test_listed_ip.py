@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +6,19 @@ import pytest
 from idprotect.risk import About, Finding, NotEvaluated, RiskLevel, Signals, Timing
 from idprotect.risk.detections import DETECTIONS
 from idprotect.risk.detections.listed_ip import ListedIp
+from tests.risk.examples import HOME as ADDRESS
+from tests.risk.examples import attempt, signals
 
-AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ADDRESS = "192.0.2.7"
+
+def listed(**listings: bool | None) -> Signals:
+    """Return the signals of a sign-in at an address, with what the operator's lists say of it."""
+    return signals(attempt(network={"listings": listings}))
 
 
 @pytest.mark.parametrize("level", [RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH])
 def test_a_listed_address_is_found_at_the_level_of_the_list(level: RiskLevel) -> None:
     """F001, F024, F025: about the sign-in, in real time, naming address and list."""
-    finding = ListedIp("botnet", level).detect(Signals(AT, ip_address=ADDRESS, listings={"botnet": True}))
+    finding = ListedIp("botnet", level).detect(listed(botnet=True))
     assert isinstance(finding, Finding)
     assert (finding.name, finding.level) == ("listed_ip", level)
     assert (finding.about, finding.timing) == (About.SIGN_IN, Timing.REAL_TIME)
@@ -28,21 +31,22 @@ def test_a_list_is_low_unless_the_operator_says_otherwise() -> None:
 
 
 def test_an_address_on_another_list_only_is_not_found() -> None:
-    listings = {"botnet": False, "spam": True, "anonymous": True}
-    assert ListedIp("botnet").detect(Signals(AT, ip_address=ADDRESS, listings=listings)) is None
+    assert ListedIp("botnet").detect(listed(botnet=False, spam=True, anonymous=True)) is None
 
 
 @pytest.mark.parametrize("listings", [{}, {"botnet": None}, {"spam": False}])
 def test_a_list_that_cannot_tell_is_not_evaluated(listings: dict[str, bool | None]) -> None:
     """D16: another list's answer is no substitute."""
-    answer = ListedIp("botnet").detect(Signals(AT, ip_address=ADDRESS, listings=listings))
+    answer = ListedIp("botnet").detect(listed(**listings))
     assert answer == NotEvaluated("address list 'botnet' cannot tell: it is missing or stale")
 
 
 def test_without_an_address_or_a_list_nobody_looked() -> None:
     """D16."""
-    assert ListedIp("botnet").detect(Signals(AT)) == NotEvaluated("the address is not known")
-    answer = ListedIp().detect(Signals(AT, ip_address=ADDRESS, listings={"": True}))
+    assert ListedIp("botnet").detect(signals(attempt(address=None))) == NotEvaluated(
+        "the address is not known"
+    )
+    answer = ListedIp().detect(listed(**{"": True}))
     assert answer == NotEvaluated("there is no address list")
 
 
