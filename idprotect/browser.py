@@ -22,17 +22,6 @@ DEVICE_LIFETIME = 400 * 86400  # the longest a browser keeps a cookie
 LONGEST_USER_AGENT = 512
 LONGEST_HINT = 64
 
-PLATFORMS = {
-    "Windows": "windows",
-    "Mac OS X": "macos",
-    "Linux": "linux",
-    "Ubuntu": "linux",
-    "iOS": "ios",
-    "iPadOS": "ios",
-    "Android": "android",
-    "Chrome OS": "chromeos",
-}
-
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -186,7 +175,7 @@ def _hint(name: str) -> str | None:
 def _describe(user_agent: str) -> tuple[str, str | None]:
     """Return "Firefox on Windows" and the platform's name."""
     claimed = user_agents.read(user_agent)
-    platform = PLATFORMS.get(claimed.system)
+    platform = user_agents.platform(claimed)
     if claimed.family and claimed.system:
         return f"{claimed.family} on {claimed.system}".replace("Mac OS X", "macOS"), platform
     return claimed.family or claimed.system, platform

@@ -25,6 +25,17 @@ TOOLS = (
 #: Browsers built on Chromium send client hints from this version on.
 FIRST_WITH_HINTS = 89
 CHROMIUM = "Chrome/"
+#: The platforms that policies name.
+PLATFORMS = {
+    "Windows": "windows",
+    "Mac OS X": "macos",
+    "Linux": "linux",
+    "Ubuntu": "linux",
+    "iOS": "ios",
+    "iPadOS": "ios",
+    "Android": "android",
+    "Chrome OS": "chromeos",
+}
 
 
 @lru_cache(maxsize=4096)
@@ -43,6 +54,11 @@ def read(user_agent: str) -> Browser:
         kind=_kind(user_agent.lower(), system),
         hints=CHROMIUM in user_agent and system != "iOS" and (version or 0) >= FIRST_WITH_HINTS,
     )
+
+
+def platform(browser: Browser) -> str | None:
+    """Return the platform as policies name it; None when it is none of theirs."""
+    return PLATFORMS.get(browser.system)
 
 
 def _kind(lower: str, system: str) -> str:
