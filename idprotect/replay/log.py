@@ -1,0 +1,104 @@
+"""Plays a log to the engine, message by message: attempts are answered, outcomes and verdicts are learnt."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from idprotect.replay import fields
+from idprotect.replay.answers import answer
+from idprotect.replay.attempts import Attempts
+from idprotect.replay.clock import Clock
+from idprotect.replay.engine import Engine, Judged
+from idprotect.replay.problems import Problems
+from idprotect.replay.world import Files, World
+from idprotect.risk import Result
+
+Message = Mapping[str, Any]
+#: Told of each attempt; returns what to add to its answer.
+Listener = Callable[[Judged, Message], Mapping[str, Any]]
+
+
+class Replay:
+    """One replay of one log.
+
+    :param world: what to judge by; a log's hello may name data files instead of its own.
+    """
+
+    def __init__(self, world: World, problems: Problems, listener: Listener | None = None) -> None:
+        self.problems = problems
+        self.events = 0
+        self._listener = listener
+        self._clock = Clock()
+        self._begin(world)
+        self._readers: Mapping[str, Callable[[Message], dict[str, Any] | None]] = {
+            "hello": self._hello,
+            "attempt": self._attempt,
+            "outcome": self._outcome,
+            "feedback": self._feedback,
+        }
+
+    def answers(self, messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
+        """Yield one answer for each attempt, before anything after it is read."""
+        for message in messages:
+            if (said := self.hear(message)) is not None:
+                yield said
+
+    def hear(self, message: Message) -> dict[str, Any] | None:
+        """Take one message; return the answer if it is an attempt."""
+        # A line of a log without types is an attempt.
+        kind = message.get("type", "attempt")
+        reader = self._readers.get(kind) if isinstance(kind, str) else None
+        if reader is None:
+            self.problems.complain(f"unknown type {str(kind)[:40]!r}")
+            return None
+        return reader(message)
+
+    def _begin(self, world: World) -> None:
+        self._world = world
+        self._engine = Engine(world)
+        self._attempts = Attempts(world.intelligence)
+
+    def _hello(self, message: Message) -> None:
+        known = fields.known(message, fields.HELLO, self.problems)
+        if self.events:
+            self.problems.complain("a hello after the first attempt is ignored")
+            return
+        self._clock = Clock(known.get("start"))
+        files = Files(known.get("city_mmdb"), known.get("asn_mmdb"), known.get("lists"))
+        if files != Files():
+            self._begin(self._world.with_files(files, self.problems))
+
+    def _attempt(self, message: Message) -> dict[str, Any] | None:
+        known = fields.known(message, fields.ATTEMPT, self.problems)
+        if (event_id := known.get("event_id")) is None:
+            self.problems.complain("an attempt without event_id is not judged")
+            return None
+        self.events += 1
+        attempt = self._attempts.read(known, self._clock.read(known.get("ts"), self.problems), self.problems)
+        judged = self._engine.judge(event_id, attempt)
+        said = answer(judged, self._engine.detectors(attempt))
+        if self._listener is not None:
+            said |= self._listener(judged, known)
+        if (outcome := known.get("outcome")) is not None:
+            self._outcome({**outcome, "event_id": event_id})
+        return said
+
+    def _outcome(self, message: Message) -> None:
+        known = fields.known(message, fields.OUTCOME, self.problems)
+        event_id, result = known.get("event_id"), known.get("result")
+        if event_id is None or result is None:
+            self.problems.complain("an outcome without event_id or result teaches nothing")
+            return
+        device, session = known.get("device_cookie"), known.get("session")
+        if not self._engine.settle(event_id, Result(result), device=device, session=session):
+            self.problems.complain(f"an outcome of event {event_id!r}, of which none is awaited")
+
+    def _feedback(self, message: Message) -> None:
+        known = fields.known(message, fields.FEEDBACK, self.problems)
+        event_id, verdict = known.get("event_id"), known.get("verdict")
+        if event_id is None or verdict is None:
+            self.problems.complain("feedback without event_id or verdict teaches nothing")
+            return
+        engine = self._engine
+        take = engine.confirm_compromised if verdict == "compromised" else engine.confirm_safe
+        if not take(event_id):
+            self.problems.complain(f"feedback about event {event_id!r}, which is not remembered")
