@@ -78,6 +78,10 @@ class Engine:
         _keep(self._pending, event_id, (attempt, assessment), MOST_PENDING)
         return Judged(event_id, attempt, assessment, self._user_level(attempt), before, signals.known_device)
 
+    def awaits_failure(self, event_id: EventId) -> bool:
+        """Whether an attempt with a wrong password has no outcome yet: there is only one that it can have."""
+        return event_id in self._pending and self._pending[event_id][0].password_ok is False
+
     def settle(
         self, event_id: EventId, result: Result, *, device: str | None = None, session: str | None = None
     ) -> bool:

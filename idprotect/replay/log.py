@@ -88,6 +88,9 @@ class Replay:
         if event_id is None or result is None:
             self.problems.complain("an outcome without event_id or result teaches nothing")
             return
+        if result != Result.FAILURE and self._engine.awaits_failure(event_id):
+            self.problems.complain(f"event {event_id!r} had a wrong password; {result} is taken as a failure")
+            result = Result.FAILURE
         device, session = known.get("device_cookie"), known.get("session")
         if not self._engine.settle(event_id, Result(result), device=device, session=session):
             self.problems.complain(f"an outcome of event {event_id!r}, of which none is awaited")

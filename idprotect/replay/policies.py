@@ -59,6 +59,8 @@ def access_request(policies: PolicySet, judged: Judged, message: Mapping[str, An
         sign_in_risk=judged.assessment.level,
         signed_in_at=at,
         authenticated_at=at,
+        # What is wanted after the notice tells more than that there is one.
+        noticed_at=at,
         user_risk=judged.user_level_before,
         user_risk_at=at if judged.user_level_before else None,
         locations=policies.locations_of(network.address if network else None, attempt.country),
