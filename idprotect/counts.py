@@ -133,7 +133,8 @@ def _count(row: Any, at: float) -> Count:
 
 def _decayed(at: float, period: int, half_life: float) -> float:
     """Return what is left of one that was counted when a period began; a clock that went back changes nothing."""
-    return 0.5 ** max(0.0, at / half_life - period * HALF_LIVES)
+    left: float = 0.5 ** max(0.0, at / half_life - period * HALF_LIVES)
+    return left
 
 
 def _sum(stored: Count, pending: Count, at: float) -> Count:

@@ -50,7 +50,8 @@ def outcome(
 
     def learn_it(profile: Profile) -> None:
         nonlocal added
-        added = changes(attempt, result, level, profile, device)  # what is new to the user is so before it is learnt
+        # What is new to the user is so before it is learnt.
+        added = changes(attempt, result, level, profile, device)
         learn(profile, attempt, result, level, rules(), device=device, session=session_id)
 
     if attempt.user is not None:

@@ -94,7 +94,8 @@ class Engine:
         if attempt is None or assessment is None:
             return False
         profile = self._profile(attempt)
-        self._counts.write(attempt.at, changes(attempt, result, profile if attempt.user else None))
+        known = profile if attempt.user is not None else None
+        self._counts.write(attempt.at, changes(attempt, result, assessment.level, known, device))
         if attempt.user is not None:
             self._settle_risk(attempt.user, event_id, assessment, result)
             device = device or attempt.device
