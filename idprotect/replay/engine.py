@@ -44,11 +44,15 @@ class Judged:
     """
 
     event_id: EventId
-    attempt: Attempt
+    signals: Signals
     assessment: Assessment
     user_level: RiskLevel
     user_level_before: RiskLevel
-    known_device: bool
+
+    @property
+    def attempt(self) -> Attempt:
+        """What was judged."""
+        return self.signals.attempt
 
 
 class Engine:
@@ -76,7 +80,7 @@ class Engine:
         if attempt.password_ok is not False:
             self._open(event_id, attempt, assessment)
         _keep(self._pending, event_id, (attempt, assessment), MOST_PENDING)
-        return Judged(event_id, attempt, assessment, self._user_level(attempt), before, signals.known_device)
+        return Judged(event_id, signals, assessment, self._user_level(attempt), before)
 
     def awaits_failure(self, event_id: EventId) -> bool:
         """Whether an attempt with a wrong password has no outcome yet: there is only one that it can have."""

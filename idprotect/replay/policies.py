@@ -66,7 +66,7 @@ def access_request(policies: PolicySet, judged: Judged, message: Mapping[str, An
         locations=policies.locations_of(network.address if network else None, attempt.country),
         country=attempt.country,
         platform=user_agents.platform(attempt.browser),
-        known_device=judged.known_device,
+        known_device=judged.signals.known_device,
         registered=message.get("registered") is not False,
         strengths=frozenset(map(str, policies.strengths)),
     )

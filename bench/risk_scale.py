@@ -1,0 +1,106 @@
+"""Memory and time of ``flask idprotect replay`` for a log of a million sign-ins of a hundred thousand users.
+
+    python -m bench.risk_scale                                          # run it, and print what it took
+    python -m bench.risk_scale --events 100000 --users 10000
+    python -m bench.risk_scale --write > log.jsonl                      # only the log
+
+People sign in from home, at times from a carrier's network or a journey, with cookies that are lost now and then; one
+event in ten is a guess at somebody's password, from ever new addresses. The same seed makes the same log.
+"""
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+START, DAYS = 1_767_600_000.0, 60
+AGENTS = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:{0}.0) Gecko/20100101 Firefox/{0}.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{0}.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{0}.0.0.0 Mobile Safari/537.36",
+)
+CITIES = (("GB", "London", 51.5, -0.13), ("NO", "Oslo", 59.9, 10.7), ("US", "New York", 40.7, -74.0))
+
+
+def events(count: int, users: int, seed: int = 1) -> Iterator[dict[str, Any]]:
+    """Yield attempts with their outcomes inside, in time order."""
+    chance = random.Random(seed)
+    for number in range(count):
+        at = START + DAYS * 86400 * number / count
+        user = chance.randrange(users)
+        is_guess = chance.random() < 0.1
+        yield _attempt(number, at, user, is_guess, chance)
+
+
+def _attempt(number: int, at: float, user: int, is_guess: bool, chance: random.Random) -> dict[str, Any]:
+    is_away = is_guess or chance.random() < 0.15
+    country, city, latitude, longitude = CITIES[chance.randrange(3) if is_away else user % 3]
+    has_cookie = not is_guess and chance.random() < 0.9
+    result = "failure" if is_guess else "success"
+    issued = {} if is_guess else {"session": f"s{number}", "device_cookie": f"d{user}"}
+    return {
+        "event_id": number,
+        "ts": round(at, 3),
+        "kind": "password",
+        "user": f"u{user:07}",
+        "ip": f"240.{chance.randrange(250)}.{chance.randrange(250)}.7"
+        if is_away
+        else f"241.{user >> 16 & 255}.{user >> 8 & 255}.{user & 255}",
+        "asn": 4200000000 + (chance.randrange(500) if is_away else user % 50),
+        "country": country,
+        "city": city,
+        "lat": latitude,
+        "lon": longitude,
+        "ua": AGENTS[user % 3].format(
+            chance.randrange(90, 140) if is_guess else 120 + number * 12 // 1_000_000
+        ),
+        "device_cookie": f"d{user}" if has_cookie else None,
+        "password_ok": not is_guess,
+        "outcome": {"result": result, **issued},
+    }
+
+
+def measure(count: int, users: int) -> dict[str, Any]:
+    """Replay a log in a process of its own; return what that took."""
+    command = [sys.executable, "-m", "flask", "idprotect", "replay", "-"]
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        for event in events(count, users):
+            process.stdin.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
+        process.stdin.close()
+    took = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = took.ru_utime + took.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "events": count,
+        "users": users,
+        "exit_status": process.returncode,
+        "largest_mb": round(took.ru_maxrss / 1024),
+        "cpu_us_per_event": round(cpu / count * 1e6),
+        "seconds": round(time.monotonic() - began),
+    }
+
+
+def main() -> None:
+    """Run as a program."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--write", action="store_true", help="write the log instead of replaying it")
+    asked = parser.parse_args()
+    if asked.write:
+        for event in events(asked.events, asked.users):
+            print(json.dumps(event))
+    else:
+        print(json.dumps(measure(asked.events, asked.users), indent=2))
+
+
+if __name__ == "__main__":
+    main()
