@@ -24,6 +24,7 @@ from idprotect.risk import (
     Signals,
     assess,
     changes,
+    ended_well,
     learn,
     sign_in_risk,
 )
@@ -55,6 +56,18 @@ class Judged:
         return self.signals.attempt
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a verdict may be about.
+
+    :param attempt: None where it ended well: then it has taught all that it can.
+    """
+
+    user: str
+    at: float
+    attempt: Attempt | None
+
+
 class Engine:
     """Judges one event after the other, and forgets what no longer matters."""
 
@@ -64,7 +77,7 @@ class Engine:
         self._counts = BoundedCounts()
         self._standings = Standings()
         self._pending: dict[EventId, tuple[Attempt, Assessment]] = {}
-        self._remembered: dict[EventId, Attempt] = {}
+        self._remembered: dict[EventId, Remembered] = {}
 
     def judge(self, event_id: EventId, attempt: Attempt) -> Judged:
         """Say what is believed of an attempt. Nothing is learnt before its outcome."""
@@ -97,39 +110,34 @@ class Engine:
         attempt, assessment = self._pending.pop(event_id, (None, None))
         if attempt is None or assessment is None:
             return False
-        profile = self._profile(attempt)
-        known = profile if attempt.user is not None else None
-        self._counts.write(attempt.at, changes(attempt, result, assessment.level, known, device))
+        profile, level = self._profile(attempt), assessment.level
+        device = device or attempt.device
+        # What is new to the user is so before it is learnt.
+        added = changes(attempt, result, level, profile if attempt.user else None, device)
+        self._counts.write(attempt.at, added)
         if attempt.user is not None:
             self._settle_risk(attempt.user, event_id, assessment, result)
-            device = device or attempt.device
-            learn(
-                profile,
-                attempt,
-                result,
-                assessment.level,
-                self.world.learning,
-                device=device,
-                session=session,
-            )
-            _keep(self._remembered, event_id, attempt, MOST_REMEMBERED)
+            learn(profile, attempt, result, level, self.world.learning, device=device, session=session)
+            has_taught = ended_well(result, level)
+            remembered = Remembered(attempt.user, attempt.at, None if has_taught else attempt)
+            _keep(self._remembered, event_id, remembered, MOST_REMEMBERED)
         return True
 
     def confirm_compromised(self, event_id: EventId) -> bool:
         """Take an attempt for an intruder's; return False when it is not remembered."""
-        if (attempt := self._remembered.get(event_id)) is None or attempt.user is None:
+        if (remembered := self._remembered.get(event_id)) is None:
             return False
-        self._profile(attempt).forget_since(attempt.at)
-        self._standings.accuse(attempt.user, RiskLevel.HIGH)
+        self.profiles.of(remembered.user).forget_since(remembered.at)
+        self._standings.accuse(remembered.user, RiskLevel.HIGH)
         return True
 
     def confirm_safe(self, event_id: EventId) -> bool:
         """Take an attempt for its owner's; return False when it is not remembered."""
-        if (attempt := self._remembered.get(event_id)) is None or attempt.user is None:
+        if (remembered := self._remembered.get(event_id)) is None:
             return False
-        self._standings.close(attempt.user, event_id)
-        if attempt.kind is Kind.PASSWORD:
-            self._profile(attempt).confirm(attempt)
+        self._standings.close(remembered.user, event_id)
+        if remembered.attempt is not None and remembered.attempt.kind is Kind.PASSWORD:
+            self.profiles.of(remembered.user).confirm(remembered.attempt)
         return True
 
     def _profile(self, attempt: Attempt) -> Profile:

@@ -199,7 +199,8 @@ def played(engine: Engine, messages: list[tuple[Attempt, Result]]) -> list[Any]:
     """Return what an engine says of attempts."""
     said = []
     for number, (each, result) in enumerate(messages):
-        said.append(engine.judge(number, each))
+        judged = engine.judge(number, each)
+        said.append((judged.assessment, judged.user_level))
         engine.settle(number, result, device=f"cookie {each.user}", session=f"session {number}")
     return said
 
@@ -229,7 +230,7 @@ def visits(users: int, rounds: int) -> list[tuple[Attempt, Result]]:
     ]
 
 
-def test_profiles_that_were_packed_away_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profiles_that_were_packed_away_are_the_same() -> None:
     roomy = Engine(World())
     said = played(roomy, visits(20, 8))
     narrow = Engine(World())
