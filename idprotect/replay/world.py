@@ -61,15 +61,14 @@ class World:
 
 
 def with_lists(detectors: Iterable[Detector], sources: Iterable[ListSource]) -> tuple[Detector, ...]:
-    """Put one detector for each list that means nothing but its own level where the one without a list stands."""
-    found: list[Detector] = []
-    for detector in detectors:
-        if isinstance(detector, ListedIp) and not detector.address_list:
-            listed: list[Any] = [ListedIp(name, level) for name, level in levels(sources).items()]
-            found += listed or [detector]
-        else:
-            found.append(detector)
-    return tuple(found)
+    """Put one detector for each list that means nothing but its own level in the place of those of other lists."""
+    found = list(detectors)
+    places = [place for place, detector in enumerate(found) if isinstance(detector, ListedIp)]
+    if not places:
+        return tuple(found)  # switched off
+    listed: list[Detector] = [ListedIp(name, level) for name, level in levels(sources).items()]
+    rest = [detector for detector in found[places[0] :] if not isinstance(detector, ListedIp)]
+    return (*found[: places[0]], *(listed or [ListedIp()]), *rest)
 
 
 def _report(intelligence: Intelligence, problems: Problems) -> None:
