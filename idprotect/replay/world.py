@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from idprotect.conditional_access import PolicySet
 from idprotect.intelligence import Intelligence, State
