@@ -38,7 +38,9 @@ WEIGHTS: Mapping[str, Weight] = {
     "listed": Weight(0.9, "on one of the operator's lists", "listed_ip", is_absolute=True),
     "mobile_new": Weight(-1.25, "a mobile carrier, whose customers move"),
     "device_often": Weight(-1.0, "a known device, by how often it was used"),
-    "device_system": Weight(0.5, "a known device's cookie in another operating system", is_absolute=True),
+    "device_system": Weight(
+        0.5, "a known device's cookie in another browser or operating system", is_absolute=True
+    ),
     "device_downgrade": Weight(1.0, "a known device's cookie in an older browser", is_absolute=True),
     "device_hints_gone": Weight(
         2.89, "a known device's cookie, without the client hints it used to send", is_absolute=True

@@ -12,7 +12,7 @@ def known_device(attempt: Attempt, profile: Profile, device: Device, where: Fami
     browser, network = attempt.browser, attempt.network
     found: dict[str, float] = {
         "device_often": min(3.0, log1p(device.count)),
-        "device_system": device.system != browser.system or device.kind != browser.kind,
+        "device_system": device.name != browser.name or device.kind != browser.kind,
         "device_downgrade": is_downgrade(device, attempt),
         "device_hints_gone": hints_are_gone(device, attempt),
     }
