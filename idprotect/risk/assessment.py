@@ -153,25 +153,29 @@ def assess(signals: Signals, detectors: Sequence[Detector]) -> Assessment:
     for detector in sorted(detectors, key=_weighs_the_rest):
         if _weighs_the_rest(detector):
             signals = replace(signals, raised=frozenset(finding.name for finding in findings))
-        try:
-            answer = detector.detect(signals)
-        except Exception as error:  # noqa: BLE001 (a detector of the host may raise anything)
+        answer, has_failed = _ask(detector, signals)
+        if has_failed:
             failed.append(detector.name)
-            not_evaluated[detector.name] = f"failed with {type(error).__name__}"
-            continue
         if isinstance(answer, Finding):
             findings.append(answer)
         elif isinstance(answer, NotEvaluated):
             not_evaluated[detector.name] = answer.why
-        elif answer is not None:
-            # An answer that nobody understands is not "nothing suspicious".
-            failed.append(detector.name)
-            not_evaluated[detector.name] = f"answered with {type(answer).__name__}"
     counting = [finding for finding in findings if _is_about_attempt(finding, signals)]
     level = sign_in_risk(
         (finding.level for finding in counting), trusted_location=signals.trusted_location is not None
     )
     return Assessment(level, tuple(findings), not_evaluated, tuple(failed), _score(signals, counting))
+
+
+def _ask(detector: Detector, signals: Signals) -> tuple[Answer, bool]:
+    """Return a detector's answer, and whether it failed to give one: what nobody understands is not *nothing*."""
+    try:
+        answer = detector.detect(signals)
+    except Exception as error:  # noqa: BLE001 (a detector of the host may raise anything)
+        return NotEvaluated(f"failed with {type(error).__name__}"), True
+    if answer is None or isinstance(answer, Finding | NotEvaluated):
+        return answer, False
+    return NotEvaluated(f"answered with {type(answer).__name__}"), True
 
 
 def _weighs_the_rest(detector: Detector) -> bool:

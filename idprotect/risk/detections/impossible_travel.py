@@ -35,11 +35,9 @@ class ImpossibleTravel:
             return NotEvaluated("a place is not known")
         if max(before.accuracy_km or 0, here.accuracy_km or 0) > COARSE_KM:
             return NotEvaluated("a location is too coarse")
-        if (
-            speed <= self.fastest_kmh
-            or distance < self.least_km
-            or self._may_be_elsewhere(signals, before, here)
-        ):
+        if speed <= self.fastest_kmh or distance < self.least_km:
+            return None
+        if self._may_be_elsewhere(signals, before, here):
             return None
         level = RiskLevel.MEDIUM if signals.known_device else RiskLevel.HIGH
         return Finding(
@@ -51,9 +49,8 @@ class ImpossibleTravel:
         attempt, profile = signals.attempt, signals.profile
         if before.hosting or here.hosting or before.mobile or here.mobile:
             return True
-        if any(
-            profile.times(kind, value, attempt.at)
-            for kind, value in (("site", attempt.site), ("place", attempt.place))
+        if profile.times("site", attempt.site, attempt.at) or profile.times(
+            "place", attempt.place, attempt.at
         ):
             return True
         return reaches(signals.counts.get(("site", attempt.site), NOBODY).users, self.shared_by)
