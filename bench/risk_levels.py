@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def detectors(kind: Kind) -> tuple[Detector, ...]:
     return tuple(ListedIp("list") if isinstance(detector, ListedIp) else detector for detector in asked)
 
 
+@cache
 def levels(kind: Kind) -> Levels:
     """Return the level of every combination of signals."""
     names = [name for name in SIGNALS if kind is Kind.PASSWORD or name not in ONLY_PASSWORDS]
