@@ -176,6 +176,8 @@ def _console(running: World, browser: Browser) -> None:
     page.get_by_role("button", name="Go on").click()
     page.get_by_label("Reason").fill("It was the penetration test that we ordered.")
     _save(page, "console-dismiss")
+    page.goto(f"{running.url}/admin/policies/")
+    _save(page, "console-policies", full=False)
     page.goto(f"{running.url}/admin/risky-sign-ins/?state=open")
     page.get_by_role("cell").get_by_role("link").first.click()
     page.locator("summary", has_text="Policies and facts").first.click()

@@ -114,3 +114,15 @@ class ReasonForm(PageForm):
         super().check()
         if not self.text:
             raise InteractionError("Please say why.", "reason")
+
+
+class PolicyForm(ReasonForm):
+    """Why policies change, and what has to be typed when everybody may be stopped."""
+
+    confirmation = StringField("Confirmation", [Length(max=64)])
+
+
+class DraftForm(PolicyForm):
+    """The text of a policy file."""
+
+    draft = TextAreaField("Policies", [Length(max=60_000)])

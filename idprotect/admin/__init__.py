@@ -9,6 +9,7 @@ from flask_admin import Admin
 
 from idprotect.admin.acts_view import ActsView
 from idprotect.admin.overview import OverviewView
+from idprotect.admin.policy_view import PoliciesView
 from idprotect.admin.record_view import ApplicationsView, AuditView, DetectionsView
 from idprotect.admin.sign_in_view import RiskySignInsView, SessionsView, SignInsView
 from idprotect.admin.user_view import RiskyUsersView, UsersView
@@ -27,5 +28,6 @@ def create_console(app: Flask, url: str) -> Admin:
         UsersView("Users", "Directory"),
         ApplicationsView("Applications", "Directory"),
         ActsView("Roles", "Directory"),
+        PoliciesView("Policies", "Rules"),
     )
     return console

@@ -44,11 +44,13 @@ def may(what: str) -> bool:
 
 def ask_for_fresh_factor(return_to: str) -> Response | None:
     """Before something that gives access: None when who this is was proved just now, else the way to prove it."""
-    after = clock.now() - timedelta(seconds=settings().reauthentication)
+    return None if is_fresh() else flow.guard(_wanted(return_to, _fresh_after()))
+
+
+def is_fresh() -> bool:
+    """Whether a second factor was proved just now."""
     proved_at = person().sign_in.mfa_at
-    if proved_at is not None and proved_at >= after:
-        return None
-    return flow.guard(_wanted(return_to, after))
+    return proved_at is not None and proved_at >= _fresh_after()
 
 
 def refuse(page: str) -> Response:
@@ -65,6 +67,10 @@ def refuse(page: str) -> Response:
     return error_page(
         403, "Not for your role", "Your role in this console does not include what you asked for."
     )
+
+
+def _fresh_after() -> datetime:
+    return clock.now() - timedelta(seconds=settings().reauthentication)
 
 
 def _keep_out() -> Response | None:

@@ -38,7 +38,9 @@ def _about_policies() -> Iterator[Advice]:
     on = [policy for policy in force.policies if policy.state is PolicyState.ON]
     if force.emergency:
         yield Advice(
-            "Every policy only reports: the emergency switch is on.", "flask idprotect policy emergency off"
+            "Every policy only reports: the emergency switch is on.",
+            "flask idprotect policy emergency off",
+            url_for("idprotect_admin_policies.emergency"),
         )
     demands = (
         ("No policy acts on people at risk.", any(policy.user_risk for policy in on), "user-risk"),
@@ -51,7 +53,8 @@ def _about_policies() -> Iterator[Advice]:
     )
     for text, is_there, kind in demands:
         if not is_there:
-            yield Advice(text, f"flask idprotect policy template {kind}")
+            url = url_for("idprotect_admin_policies.template", kind=kind)
+            yield Advice(text, f"flask idprotect policy template {kind}", url)
 
 
 def _about_administrators() -> Iterator[Advice]:

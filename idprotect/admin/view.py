@@ -41,14 +41,14 @@ class ConsoleView(flask_admin.BaseView):  # type: ignore[misc]
         """Whether the menu has this view for whoever is here."""
         return door.may(f"{self.key}.index")
 
-    def _handle_view(self, name: str, **_: Any) -> Any:
+    def _handle_view(self, name: str, /, **_: Any) -> Any:
         return door.enter(f"{self.key}.{name}")
 
     def _run_view(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin's own calls again with other arguments after any TypeError, and hides what was wrong.
         return function(self, *args, **kwargs)
 
-    def page(self, template: str, *, within: str = "", **variables: Any) -> Response:
+    def page(self, template: str, /, *, within: str = "", **variables: Any) -> Response:
         """Show a page of the console.
 
         :param within: key of the view that the menu shows one to be in, when it is not this one.

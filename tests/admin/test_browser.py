@@ -106,10 +106,21 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "Users",
         "Applications",
         "Roles",
+        "Policies",
     ):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
         look(page, f"console-{name.lower().replace(' ', '-')}")
+        faint(page)
+    for path in (
+        "versions",
+        "versions/1",
+        "edit",
+        "what-if?user=ada&sign_in_risk=high",
+        "state/user-risk/off",
+    ):
+        page.goto(f"{busy.url}/admin/policies/{path}")
+        look(page, f"console-policies-{path.partition('?')[0].replace('/', '-')}")
         faint(page)
     for link, name in (("Sign-in log", "sign-in"), ("Users", "user"), ("Audit log", "event")):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=link, exact=True).click()
