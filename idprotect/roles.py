@@ -54,6 +54,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "policies.versions": _READ,
     "policies.version": _READ,
     "policies.what_if": _READ,
+    "policies.report": _READ,
     "policies.edit": _POLICIES,
     "policies.state": _POLICIES,
     "policies.template": _POLICIES,

@@ -8,7 +8,8 @@ from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import people, policies, users
-from idprotect.admin import door, sentences
+from idprotect.admin import door, sentences, trials
+from idprotect.admin.listing import PERIODS
 from idprotect.admin.view import ConsoleView, expose
 from idprotect.conditional_access import PolicySet, PolicyState, parse_policies
 from idprotect.conditional_access.toml import to_toml
@@ -89,8 +90,10 @@ class PoliciesView(ConsoleView):
 
         def put_into_force(form: DraftForm) -> None:
             draft = _parsed(form.draft.data or "")
-            if "check" in request.form:
+            if "check" in request.form or "replay" in request.form:
                 checked.update(_checked(draft, form.confirmation.data or ""))
+                if "replay" in request.form:
+                    checked.update(is_replayed=True, replayed=trials.replayed(parse_policies(draft)))
                 raise _OnlyChecked
             policies.apply(draft, _actor(), form.text, confirmation=form.confirmation.data or "")
 
@@ -137,6 +140,12 @@ class PoliciesView(ConsoleView):
 
         form = ReasonForm.for_page(f"emergency-{is_on}")
         return self._change("policy_emergency.html", form, switch, lambda: {"is_on": is_on}, True)
+
+    @expose("/report")
+    def report(self) -> Response:
+        """What the policies on trial would have done."""
+        within = request.args.get("within", trials.USUAL)
+        return self.page("policy_report.html", rows=trials.report(within), within=within, periods=PERIODS)
 
     @expose("/what-if")
     def what_if(self) -> Response:

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from idprotect import policies
-from idprotect.admin import sentences
+from idprotect.admin import sentences, trials
 from idprotect.conditional_access import PolicyState, parse_policies
 from idprotect.models import AuditEvent, PolicyVersion
 from tests.admin.conftest import Enter
@@ -112,6 +112,49 @@ def test_a_draft_is_checked_without_being_put_into_force(place: Place, enter: En
     assert "policy always-mfa added" in visitor.text
     assert "2 of 2 people would notice" in visitor.text
     assert in_force(place) == {"user-risk": "on"}
+
+
+def test_a_draft_is_replayed_over_the_log_with_links_to_what_changes(place: Place, enter: Enter) -> None:
+    """Issue 4, replay: which sign-ins change, for whom, prompts per user and week, links to the receipts."""
+    place.make_user("ada", authenticators=("totp",))
+    place.apply(USER_RISK_POLICY)
+    place.signed_in("ada")
+    visitor = enter("policy_editor").get("/admin/policies/edit")
+    path, data = visitor.form("draft")
+    visitor.go("POST", path, {**data, "draft": MFA_POLICY, "reason": REASON, "replay": "1"})
+    assert "sign-ins of the last 7 days, 1 would have gone otherwise" in visitor.text
+    assert "allowed → mfa required" in visitor.text
+    link = next(link for link in visitor.links() if link.startswith("/admin/sign-ins/") and "#" in link)
+    visitor.get(link.partition("#")[0])
+    assert f'id="{link.partition("#")[2]}"' in visitor.page.text
+    assert in_force(place) == {"user-risk": "on"}
+
+
+def test_policies_on_trial_are_reported_in_four_outcomes(place: Place, enter: Enter) -> None:
+    """F050: success, failure, action required, not applied, counted by sign-in."""
+    place.make_user("ada")
+    place.apply(MFA_POLICY.replace('"on"', '"report_only"'))
+    place.signed_in("ada")
+    visitor = enter("reader").get("/admin/policies/report?within=24h")
+    for effect in ("not applied", "success", "action required", "failure"):
+        assert f'data-label="{effect}"' in visitor.page.text
+    counts = [int(number) for number in re.findall(r'data-label="[a-z ]+">(\d+)<', visitor.page.text)]
+    assert sum(counts) >= 2
+    assert visitor.get("/admin/policies/report?within=nonsense").status == 200
+
+
+def test_a_log_that_is_too_long_is_left_to_the_command_line(
+    place: Place, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is not waited for without end."""
+    place.apply(MFA_POLICY.replace('"on"', '"report_only"'))
+    visitor = enter("policy_editor")
+    monkeypatch.setattr(trials, "MOST_DECISIONS", 0)
+    assert "policy report" in visitor.get("/admin/policies/report").text
+    visitor.get("/admin/policies/edit")
+    path, data = visitor.form("draft")
+    visitor.go("POST", path, {**data, "draft": MFA_POLICY, "reason": REASON, "replay": "1"})
+    assert "policy replay" in visitor.text
 
 
 def test_a_version_shows_what_it_changed_and_can_be_put_into_force_again(place: Place, enter: Enter) -> None:
