@@ -7,7 +7,7 @@ import logging
 from enum import StrEnum
 from typing import Any
 
-from idprotect import clock
+from idprotect import clock, simulated
 from idprotect.models import AuditEvent, add
 
 log = logging.getLogger("idprotect.audit")
@@ -62,6 +62,8 @@ class Event(StrEnum):
     CONSOLE_EXPORTED = "console:exported"
     CONSOLE_ACTED = "console:acted"
     CONSOLE_ACT_REFUSED = "console:act_refused"
+    SIMULATION_RAN = "simulation:ran"
+    SIMULATION_REMOVED = "simulation:removed"
 
 
 def record(
@@ -73,10 +75,12 @@ def record(
     client_id: str | None = None,
     **details: Any,
 ) -> None:
-    """Write one event.
+    """Write one event; nothing of what is simulated, for it did not happen.
 
     :param actor: who did it: a user name, ``system``, or ``cli:`` with the account of the shell.
     """
+    if simulated.is_running():
+        return
     add(
         AuditEvent,
         {

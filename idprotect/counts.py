@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Executable, bindparam, case, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from idprotect import simulated
 from idprotect.models import RiskCount, insert, run, table_of
 from idprotect.risk.attempt import Attempt
 from idprotect.risk.population import FAST, SLOW, Change, Count, Key, keys
@@ -64,6 +65,8 @@ class Additions:
 
 def read(attempt: Attempt) -> dict[Key, Count]:
     """Return the counts that judging an attempt needs, as they are at its moment. One statement."""
+    if (world := simulated.world()) is not None:
+        return dict(world.counts.read(attempt))
     wanted = {_name(key): key for key in keys(attempt)}
     found = {wanted[row.key]: _count(row, attempt.at) for row in run(_READ, keys=list(wanted))}
     for key in wanted.values():
@@ -74,6 +77,9 @@ def read(attempt: Attempt) -> dict[Key, Count]:
 
 def add(at: float, changes: Sequence[Change]) -> None:
     """Count what happened; it is written within about a second."""
+    if (world := simulated.world()) is not None:
+        world.counts.write(at, list(changes))
+        return
     runtime().additions.add(at, changes)
 
 

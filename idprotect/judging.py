@@ -15,7 +15,7 @@ from idprotect.browser import Visitor
 from idprotect.errors import EvaluationError
 from idprotect.models import Device, SignIn, User, run, session, table_of
 from idprotect.risk import Assessment, Attempt, Kind, Network, RiskLevel, Signals, assess
-from idprotect.runtime import breach_count, runtime, settings
+from idprotect.runtime import breach_count, network_of, runtime, settings
 
 log = logging.getLogger("idprotect.judging")
 
@@ -107,7 +107,7 @@ def _attempt(user_id: str | None, visitor: Visitor, kind: Kind) -> Attempt:
         at=clock.now().timestamp(),
         kind=kind,
         user=user_id,
-        network=runtime().intelligence.network(address) if address is not None else None,
+        network=network_of(address) if address is not None else None,
         browser=user_agents.read(visitor.user_agent),
         site=site,
         block=block,

@@ -14,7 +14,7 @@ from idprotect.conditional_access import AccessRequest, Control, PolicySet
 from idprotect.models import Authenticator, SignIn, User, session
 from idprotect.protection import recovery
 from idprotect.risk import RiskLevel
-from idprotect.runtime import runtime
+from idprotect.runtime import network_of, runtime
 
 #: The clients of our own pages and of the console; policies can name them.
 ACCOUNT, CONSOLE = "idprotect-account", "idprotect-admin"
@@ -33,8 +33,8 @@ BATCH = 500
 
 
 def everybody(policies: PolicySet, client_id: str = ACCOUNT) -> Iterator[AccessRequest]:
-    """Yield the enabled users, a batch at a time."""
-    yield from _asking(_PEOPLE.where(User.enabled), policies, client_id)
+    """Yield the enabled users, a batch at a time; not those who are simulated."""
+    yield from _asking(_PEOPLE.where(User.enabled, ~User.simulated), policies, client_id)
 
 
 def administrators(policies: PolicySet) -> list[AccessRequest]:
@@ -56,7 +56,7 @@ def imagined(policies: PolicySet, username: str, client_id: str = ACCOUNT, **kno
     user = runtime().directory.find(username)
     facts = one(user, policies, client_id) if user is not None else _nobody(username, client_id)
     if (address := known.pop("ip_address", None)) is not None:
-        place = runtime().intelligence.network(address).location
+        place = network_of(address).location
         country = known.get("country", place.country if place else None)
         known |= {"country": country, "locations": policies.locations_of(address, country)}
     if known.get("user_risk") and "user_risk_at" not in known:

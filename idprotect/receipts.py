@@ -22,12 +22,13 @@ _LOG = (
         _sign_ins.c.ip_address,
     )
     .join_from(_receipts, _sign_ins, _sign_ins.c.id == _receipts.c.sign_in_id, isouter=True)
+    .where(_sign_ins.c.simulated.is_not(True))
     .order_by(_receipts.c.sign_in_id, _receipts.c.id)
 )
 
 
 def log(since: datetime | None = None, *, against: PolicySet | None = None) -> Iterator[Entry]:
-    """Yield the decisions from a moment on; those of one sign-in follow one another.
+    """Yield the decisions from a moment on, but for simulated ones; those of one sign-in follow one another.
 
     :param against: judge what was *before* by these policies; otherwise by those that were in force then.
     """

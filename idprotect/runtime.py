@@ -8,12 +8,13 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import Environment
 
+from idprotect import simulated
 from idprotect.conditional_access import PolicySet
 from idprotect.intelligence import Intelligence
 from idprotect.keys import KeyRing
 from idprotect.models import User
 from idprotect.passwords import Passwords
-from idprotect.risk import Detector
+from idprotect.risk import Detector, Network
 from idprotect.senders import Sender
 from idprotect.settings import Settings
 
@@ -77,7 +78,15 @@ def settings() -> Settings:
     return runtime().settings
 
 
+def network_of(address: str) -> Network:
+    """Return what is known of an address."""
+    world = simulated.world()
+    return (world or runtime()).intelligence.network(address)
+
+
 def breach_count(password: str) -> int | None:
     """Return how often a password stands in breached data, None when nobody can tell."""
+    if (world := simulated.world()) is not None:
+        return int(password in world.leaked)
     breached = runtime().intelligence.breached
     return breached.count(password) if breached is not None else None

@@ -23,6 +23,7 @@ from idprotect import (
     policies,
     protection,
     sessions,
+    simulated,
     throttle,
     usernames,
     users,
@@ -201,6 +202,7 @@ def record_failure(user: User | None, visitor: Visitor, holder: Holder) -> None:
         country=attempt.country,
         device_hash=visitor.device_hash,
         signals=attempt.to_dict(),
+        simulated=simulated.is_running(),
     )
     session().add(sign_in)
     learning.outcome(attempt, Result.FAILURE, RiskLevel.NONE, None, None)
@@ -309,6 +311,8 @@ def password_is_right(user: User | None, password: str) -> bool:
     """Compare a password; a temporary one is used up by it."""
     if not runtime().directory.verify_password(user, password) or user is None:
         return False
+    if user.simulated and not simulated.is_running():
+        return False
     if user.temporary_password_hash:
         return users.use_temporary_password(user)
     return users.still_has_password(user)
@@ -321,7 +325,12 @@ def account_key(username: str, visitor: Visitor, familiar: bool) -> str:
 
 
 def _failure_limits(visitor: Visitor) -> dict[str, int]:
-    """Return which counters a wrong password of a browser that is not familiar moves, and how far they go."""
+    """Return which counters a wrong password of a browser that is not familiar moves, and how far they go.
+
+    A simulation moves none that others share.
+    """
+    if simulated.is_running():
+        return {}
     limits = settings()
     return {
         f"password-address:{throttle.network_of(visitor.ip_address)}": limits.password_failures_per_address,
@@ -357,6 +366,7 @@ def _row(user: User, visitor: Visitor, attempt: Attempt, assessment: Assessment,
         aggregated_level=int(level),
         risk_state=str(RiskState.AT_RISK if level else RiskState.NONE),
         not_evaluated=dict(assessment.not_evaluated),
+        simulated=simulated.is_running(),
     )
 
 

@@ -102,8 +102,8 @@ def by_day(count: int) -> Days:
 
 def _detections(days: Sequence[date]) -> Series:
     day = _day(RiskDetection.detected_at)
-    since = RiskDetection.detected_at >= _start(days)
-    found = select(day, RiskDetection.level, func.count()).where(since).group_by(day, RiskDetection.level)
+    since = (RiskDetection.detected_at >= _start(days), ~RiskDetection.simulated)
+    found = select(day, RiskDetection.level, func.count()).where(*since).group_by(day, RiskDetection.level)
     counts = {(row[0], row[1]): row[2] for row in session().execute(found)}
     levels = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)
     return {level.label: [counts.get((str(d), int(level)), 0) for d in days] for level in levels}
@@ -118,7 +118,12 @@ def _interrupted(days: Sequence[date]) -> tuple[Series, Sequence[int]]:
     each = (
         select(_day(SignIn.signed_in_at).label("day"), most.label("most"), stopped.label("stopped"))
         .join_from(Receipt, SignIn, SignIn.id == Receipt.sign_in_id)
-        .where(NOT_ALLOWED, Receipt.at >= _start(days), SignIn.signed_in_at >= _start(days))
+        .where(
+            NOT_ALLOWED,
+            Receipt.at >= _start(days),
+            SignIn.signed_in_at >= _start(days),
+            ~SignIn.simulated,
+        )
         .group_by(SignIn.id, SignIn.signed_in_at)
         .subquery()
     )
@@ -139,7 +144,10 @@ def _sign_ins(days: Sequence[date]) -> Sequence[int]:
     for place in range(len(days)):
         of_day = (at >= start + timedelta(days=place), at < start + timedelta(days=place + 1))
         counts.append(
-            session().scalar(select(func.count()).select_from(SignIn).where(*of_day, SignIn.succeeded)) or 0
+            session().scalar(
+                select(func.count()).select_from(SignIn).where(*of_day, SignIn.succeeded, ~SignIn.simulated)
+            )
+            or 0
         )
     return counts
 

@@ -10,6 +10,7 @@ from idprotect.cli import (
     replay,
     server,
     sign_ins,
+    simulation,
     user_risk,
     users,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "replay",
     "server",
     "sign_ins",
+    "simulation",
     "user_risk",
     "users",
 ]

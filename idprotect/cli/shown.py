@@ -25,6 +25,7 @@ def user(row: User) -> dict[str, Any]:
         "risk_level": row.risk.label,
         "risk_state": row.risk_state,
         "risk_detail": row.risk_detail,
+        "simulated": row.simulated,
     }
 
 
@@ -44,6 +45,7 @@ def detection(row: RiskDetection) -> dict[str, Any]:
         "closed_at": row.closed_at.isoformat() if row.closed_at else None,
         "closed_by": row.closed_by,
         "can": _verbs(row),
+        "simulated": row.simulated,
     }
 
 

@@ -83,6 +83,7 @@ def _sign_in(sign_in: SignIn) -> dict[str, Any]:
         "teaches": sign_in.teaches,
         "completed": sign_in.completed_at is not None,
         "ended": sign_in.end_reason,
+        "simulated": sign_in.simulated,
     }
 
 

@@ -27,6 +27,7 @@ class SignIn(Base):
     :ivar reviewed_at: when the person was asked about an earlier, stopped sign-in.
     :ivar completed_at: when it first ended with access.
     :ivar ended_at: when it was ended: its tokens are dead as well.
+    :ivar simulated: it never happened: left out of everything that is counted.
     :ivar teaches: whether it shows how its user signs in. True: somebody confirmed it; False: it was somebody else, or
         came after; None: its outcome tells. Kept by :mod:`idprotect.learning`.
     """
@@ -72,10 +73,11 @@ class SignIn(Base):
     risk_detail: Mapped[str] = mapped_column(String(32), default=str(RiskDetail.NONE))
     not_evaluated: Mapped[dict[str, Any]] = mapped_column(default=dict)
     teaches: Mapped[bool | None]
+    simulated: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
         Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),
-        Index("ix_idprotect_sign_in_at", "signed_in_at", "id", "succeeded"),
+        Index("ix_idprotect_sign_in_at", "signed_in_at", "id", "succeeded", "simulated"),
         Index("ix_idprotect_sign_in_ip_at", "ip_address", "signed_in_at"),
         partial_index("ix_idprotect_sign_in_risky", "signed_in_at", "id", where="risk_state != 'none'"),
     )
@@ -97,6 +99,7 @@ class RiskDetection(Base):
     :ivar opened_at: since when it counts: since it was made, or reactivated. What clears it has to be newer.
     :ivar state_before: the state to go back to when what closed it is taken back; None while it is open.
     :ivar client_id: the application that reported it, by its own id ``report_id``; None: we found it.
+    :ivar simulated: it was found in a simulation.
     """
 
     __tablename__ = "idprotect_risk_detection"
@@ -119,6 +122,7 @@ class RiskDetection(Base):
     state_before: Mapped[str | None] = mapped_column(String(32))
     client_id: Mapped[str | None] = mapped_column(String(128))
     report_id: Mapped[str | None] = mapped_column(String(128))
+    simulated: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
         Index("ix_idprotect_risk_detection_user_state", "user_id", "state"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idprotect import audit, clock
+from idprotect import audit, clock, simulated
 from idprotect.audit import Event
 from idprotect.models import RiskDetection, SignIn, User, new_id, session
 from idprotect.protection.standing import SYSTEM, hold, settle_sign_in, settle_user
@@ -75,6 +75,7 @@ def _store(
         detail=str(OPEN_DETAIL[state]),
         client_id=report.client_id if report else None,
         report_id=report.report_id if report else None,
+        simulated=simulated.is_running(),
     )
     session().add(row)
     audit.record(

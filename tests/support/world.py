@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ PASSWORD = "seven quiet herons over slate"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 HOME_ADDRESS, OTHER_ADDRESS, TOR_ADDRESS = "198.51.100.10", "198.51.100.77", "203.0.113.66"
+
+#: The clock as it is before a test takes it over.
+SYSTEM_NOW = clock.now
 
 CHEAP: dict[str, Any] = {
     "IDPROTECT_DEVELOPMENT": True,
@@ -92,7 +95,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the moved time."""
-        return datetime.now(UTC) + self.offset
+        return SYSTEM_NOW() + self.offset
 
     def move(self, **by: float) -> None:
         """Move on by so many days, hours, …"""

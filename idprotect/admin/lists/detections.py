@@ -56,6 +56,7 @@ DETECTIONS = Listing(
         "sign_in_id": RiskDetection.sign_in_id,
     },
     joined=_with_user,
+    always=lambda: ~RiskDetection.simulated,
     search=_of_user,
     search_label="User name",
     acts=("resolve_detection", "false_positive", "ignore", "reactivate"),

@@ -86,7 +86,7 @@ RISKY_USERS = Listing(
         *times(User.risk_changed_at),
     ),
     hidden={"id": User.id},
-    always=lambda: _RISKY & User.risk_changed_at.is_not(None),
+    always=lambda: _RISKY & User.risk_changed_at.is_not(None) & ~User.simulated,
     search=_named,
     search_label="User name or mail address",
     acts=(
@@ -133,6 +133,7 @@ USERS = Listing(
         Filter("role", "Role", lambda text: _holds(User.roles, text)),
     ),
     hidden={"id": User.id},
+    always=lambda: ~User.simulated,
     search=_named,
     search_label="User name or mail address",
     acts=(

@@ -90,6 +90,7 @@ def usable() -> Condition:
     """Whether a browser still holds it, and has used it lately enough."""
     now, limits = clock.now(), settings()
     return and_(
+        ~SignIn.simulated,
         SignIn.cookie_hash.is_not(None),
         SignIn.ended_at.is_(None),
         SignIn.signed_in_at > now - timedelta(seconds=limits.session_absolute),
@@ -140,6 +141,7 @@ SIGN_INS = Listing(
     ),
     hidden=_HIDDEN,
     joined=_with_user,
+    always=lambda: ~SignIn.simulated,
     search=_search,
     search_label="User name, address or reference number",
     presets={
@@ -170,7 +172,7 @@ RISKY_SIGN_INS = Listing(
     ),
     hidden=_HIDDEN,
     joined=_with_user,
-    always=lambda: _RISKY,
+    always=lambda: and_(_RISKY, ~SignIn.simulated),
     search=_search,
     search_label="User name, address or reference number",
     acts=("dismiss_sign_in", "sign_in_safe", "sign_in_compromised"),

@@ -173,6 +173,7 @@ def upgrade() -> None:
         sa.Column("state_before", sa.String(length=32), nullable=True),
         sa.Column("client_id", sa.String(length=128), nullable=True),
         sa.Column("report_id", sa.String(length=128), nullable=True),
+        sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("client_id", "report_id"),
     )
@@ -237,11 +238,14 @@ def upgrade() -> None:
         sa.Column("risk_detail", sa.String(length=32), nullable=False),
         sa.Column("not_evaluated", sa.JSON(), nullable=False),
         sa.Column("teaches", sa.Boolean(), nullable=True),
+        sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("cookie_hash"),
     )
     with op.batch_alter_table("idprotect_sign_in", schema=None) as batch_op:
-        batch_op.create_index("ix_idprotect_sign_in_at", ["signed_in_at", "id", "succeeded"], unique=False)
+        batch_op.create_index(
+            "ix_idprotect_sign_in_at", ["signed_in_at", "id", "succeeded", "simulated"], unique=False
+        )
         batch_op.create_index("ix_idprotect_sign_in_ip_at", ["ip_address", "signed_in_at"], unique=False)
         batch_op.create_index(
             "ix_idprotect_sign_in_risky",
@@ -321,6 +325,7 @@ def upgrade() -> None:
         sa.Column("recovery_began_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("learning_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("registration_prompted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("host_id"),
         sa.UniqueConstraint("skeleton"),
