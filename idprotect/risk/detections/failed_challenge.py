@@ -1,7 +1,7 @@
 """A second factor was asked for because a sign-in was risky, and was not given: the password is in strange hands."""
 
 from idprotect.risk.assessment import Finding
-from idprotect.risk.levels import About, RiskLevel
+from idprotect.risk.levels import About, RiskLevel, Timing
 
 
 def failed_challenge(tries: int) -> Finding:
@@ -10,4 +10,7 @@ def failed_challenge(tries: int) -> Finding:
     :param tries: wrong answers.
     """
     text = f"the second factor that this risky sign-in was asked for failed {tries} times"
-    return Finding("failed_challenge", RiskLevel.MEDIUM, About.SIGN_IN, (text,), {"tries": tries})
+    # Made after the sign-in was judged, so it adds to what is believed of it now.
+    return Finding(
+        "failed_challenge", RiskLevel.MEDIUM, About.SIGN_IN, (text,), {"tries": tries}, Timing.OFFLINE
+    )
