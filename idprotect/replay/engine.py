@@ -116,7 +116,8 @@ class Engine:
         added = changes(attempt, result, level, profile if attempt.user else None, device)
         self._counts.write(attempt.at, added)
         if attempt.user is not None:
-            self._settle_risk(attempt.user, event_id, assessment, result)
+            if attempt.kind is Kind.PASSWORD:
+                self._settle_risk(attempt.user, event_id, assessment, result)
             learn(profile, attempt, result, level, self.world.learning, device=device, session=session)
             has_taught = ended_well(result, level)
             remembered = Remembered(attempt.user, attempt.at, None if has_taught else attempt)
@@ -158,7 +159,8 @@ class Engine:
         """Let what was found count against the user: a wrong password never does."""
         if attempt.user is None:
             return
-        if assessment.level:
+        # A session that looks risky is ended: nothing of it stays open but what was found about its user.
+        if assessment.level and attempt.kind is Kind.PASSWORD:
             self._standings.open(attempt.user, event_id, OpenSignIn(assessment.level, completed=False))
         for finding in assessment.findings:
             if finding.about is About.USER:
