@@ -255,11 +255,12 @@ def complete(current: Current) -> None:
     protection.completed(user, sign_in)
     if user.username in policies.load(current.policy_version).break_glass:
         _alarm(user, sign_in)
-    browser_id = _remember_device(user, sign_in) if not sign_in.aggregated_level else None
+    if not sign_in.aggregated_level:
+        sign_in.browser_id = _remember_device(user, sign_in)
     if sign_in.signals:
         attempt = Attempt.from_dict(sign_in.signals)
         level = RiskLevel(sign_in.aggregated_level)
-        learning.outcome(attempt, Result.SUCCESS, level, browser_id or attempt.device, sign_in.id)
+        learning.outcome(attempt, Result.SUCCESS, level, sign_in.browser_id or attempt.device, sign_in.id)
 
 
 def _alarm(user: User, sign_in: SignIn) -> None:
@@ -411,6 +412,7 @@ def _may_go_on(current: Current, visitor: Visitor) -> bool:
         return True
     attempt = judging.session_attempt(sign_in, visitor, judging.holder(visitor, current.user).browser_id)
     _, assessment = judging.judge(attempt)
+    _record_move(current, attempt, assessment)
     if assessment.level < RiskLevel.MEDIUM:
         sign_in.site, sign_in.browser = attempt.site, attempt.browser.exact
         learning.outcome(attempt, Result.SUCCESS, assessment.level, None, None)
@@ -421,6 +423,21 @@ def _may_go_on(current: Current, visitor: Visitor) -> bool:
         learning.outcome(attempt, Result.BLOCKED, assessment.level, None, None)
     session().commit()
     return assessment.level < RiskLevel.MEDIUM
+
+
+def _record_move(current: Current, attempt: Attempt, assessment: Assessment) -> None:
+    """Write down from where a session's cookie came, and what was believed of it."""
+    audit.record(
+        Event.SIGN_IN_MOVED,
+        actor=current.user.username,
+        user_id=current.user.id,
+        sign_in_id=current.sign_in.id,
+        risk=assessment.level.label,
+        score=assessment.score,
+        detections={finding.name: finding.level.label for finding in assessment.findings},
+        not_evaluated=dict(assessment.not_evaluated),
+        signals=attempt.to_dict(),
+    )
 
 
 def _read(statement: "Select[Any]", value: str) -> Current | None:

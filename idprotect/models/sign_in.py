@@ -18,6 +18,7 @@ class SignIn(Base):
     :ivar signed_in_at: when the password was found right.
     :ivar authenticated_at: when a factor was last proved; the ``auth_time`` claim.
     :ivar cookie_hash: SHA-256 of the cookie's value; None once the browser got another sign-in.
+    :ivar browser_id: the browser that it made familiar to its user; None: it made none so.
     :ivar signals: what was known when it was judged (:class:`idprotect.risk.Attempt`).
     :ivar score: in points, finer than the level.
     :ivar site, browser: pseudonyms of the address and of the browser that its cookie was last accepted from.
@@ -55,6 +56,7 @@ class SignIn(Base):
     country: Mapped[str | None] = mapped_column(String(2))
     device_hash: Mapped[str | None] = mapped_column(String(64))
     known_device: Mapped[bool] = mapped_column(default=False)
+    browser_id: Mapped[str | None] = mapped_column(String(32))
     signals: Mapped[dict[str, Any]] = mapped_column(default=dict)
     score: Mapped[float] = mapped_column(default=0.0)
     site: Mapped[str] = mapped_column(String(32), default="")

@@ -222,6 +222,7 @@ def upgrade() -> None:
         sa.Column("country", sa.String(length=2), nullable=True),
         sa.Column("device_hash", sa.String(length=64), nullable=True),
         sa.Column("known_device", sa.Boolean(), nullable=False),
+        sa.Column("browser_id", sa.String(length=32), nullable=True),
         sa.Column("signals", sa.JSON(), nullable=False),
         sa.Column("score", sa.Double(), nullable=False),
         sa.Column("site", sa.String(length=32), nullable=False),
