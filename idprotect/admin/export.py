@@ -10,7 +10,8 @@ from typing import Any
 from flask import Response, stream_with_context
 from sqlalchemy import Row
 
-from idprotect.admin.listing import Asked, Column, read_all
+from idprotect.admin.listing import Asked, Column
+from idprotect.admin.paging import read_all
 from idprotect.risk import RiskLevel
 
 #: With these a spreadsheet begins a formula, or once it has thrown the character before them away.

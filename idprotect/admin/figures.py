@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from werkzeug.datastructures import MultiDict
 
 from idprotect import clock
-from idprotect.admin import listing
+from idprotect.admin import paging
 from idprotect.admin.listing import Asked
 from idprotect.admin.lists import LISTINGS
 from idprotect.admin.lists.sign_ins import NOT_ALLOWED, PROMPTS
@@ -36,7 +36,7 @@ class Number:
     @property
     def text(self) -> str:
         """The number, as the list says it."""
-        return f"more than {listing.COUNTED:,}" if self.value > listing.COUNTED else f"{self.value:,}"
+        return f"more than {paging.COUNTED:,}" if self.value > paging.COUNTED else f"{self.value:,}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def number(label: str, name: str, filters: Mapping[str, str], *, urgent: bool = 
     asked = Asked.of(LISTINGS[name], MultiDict(filters))
     arguments: dict[str, Any] = dict(filters)
     url = url_for(f"idprotect_admin_{name}.index", **arguments)
-    return Number(label, listing.count(asked), url, urgent)
+    return Number(label, paging.count(asked), url, urgent)
 
 
 def by_day(count: int) -> Days:

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import audit, triage
-from idprotect.admin import door, export, listing
+from idprotect.admin import door, export, paging
 from idprotect.admin.listing import Asked, Column, Listing
 from idprotect.admin.view import ConsoleView, expose
 from idprotect.audit import Event
@@ -29,13 +29,13 @@ class ListView(ConsoleView):
             return clean
         self.prepare()
         asked = Asked.of(self.listing, request.args)
-        found = listing.read(asked)
+        found = paging.read(asked)
         return self.page(
             "list.html",
             listing=self.listing,
             asked=asked,
-            count=listing.count(asked),
-            counted=listing.COUNTED,
+            count=paging.count(asked),
+            counted=paging.COUNTED,
             columns=[self.listing.column(name) for name in asked.columns],
             rows=[_cells(asked, row) for row in found.rows],
             headings=[_heading(self.address, asked, self.listing.column(name)) for name in asked.columns],
