@@ -13,6 +13,7 @@ from idprotect.models import RiskDetection, SignIn, User, session
 from idprotect.protection import IS_OPEN
 from idprotect.risk import RiskLevel
 from idprotect.roles import Role
+from idprotect.runtime import runtime
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Done:
 def find(act: Act, key: str) -> Target | None:
     """Return the target of an act by its id."""
     if act.about == "user":
-        user = session().get(User, key)
+        user = _user(key)
         return Target(key, user.id, user) if user is not None else None
     if act.about == "sign_in":
         sign_in = session().get(SignIn, key)
@@ -184,4 +185,9 @@ def _count(model: Any, *conditions: Any) -> int:
 
 
 def _user(user_id: str | None) -> User | None:
-    return session().get(User, user_id) if user_id else None
+    user = session().get(User, user_id) if user_id else None
+    if user is not None:
+        runtime().directory.refresh(
+            user
+        )  # a host application may have made somebody an administrator just now
+    return user
