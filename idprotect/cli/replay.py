@@ -3,13 +3,15 @@
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace as with_
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from flask.cli import NoAppException, ScriptInfo
 
+from idprotect import sign_in_log
 from idprotect.cli.base import idprotect
 from idprotect.cli.policies import read_toml
 from idprotect.conditional_access import parse_policies
@@ -30,6 +32,7 @@ PROGRESS_EVERY = 10_000
 @click.option(
     "--protocol", is_flag=True, help="Answer each attempt at once, for a program that waits for it."
 )
+@click.option("--stored", is_flag=True, help="Judge the sign-ins that this server has stored, not a file.")
 @click.option("--city", type=click.Path(), help="A city database (.mmdb) instead of the server's.")
 @click.option("--asn", type=click.Path(), help="A database of networks (.mmdb) instead of the server's.")
 @click.option("--lists", type=click.Path(), help="A folder of address lists instead of the server's.")
@@ -41,6 +44,7 @@ def replay(
     /,
     file: str,
     protocol: bool,
+    stored: bool,
     policy_file: Path | None,
     summary: bool,
     **files: str | None,
@@ -58,8 +62,12 @@ def replay(
     if any(files.values()):
         world = world.with_files(Files(**files), problems)
     played = Replay(world, problems, trial)
-    with _opened(file) as stream:
-        levels = _play(played, stream, flush=protocol)
+    if stored:
+        with context.ensure_object(ScriptInfo).load_app().app_context():
+            levels = _write(played, played.past(sign_in_log.log()), flush=False)
+    else:
+        with _opened(file) as stream:
+            levels = _write(played, played.answers(objects(stream, problems)), flush=protocol)
     if summary or trial is not None:
         told = {"events": played.events, "levels": dict(levels), "problems": problems.count}
         click.echo(json.dumps(told | ({"policies": trial.to_dict()} if trial is not None else {})), err=True)
@@ -101,10 +109,10 @@ def _opened(file: str) -> BinaryIO:
         raise click.ClickException(f"{file}: {error.strerror}") from None
 
 
-def _play(played: Replay, stream: BinaryIO, *, flush: bool) -> Counter[str]:
+def _write(played: Replay, answers: Iterator[dict[str, Any]], *, flush: bool) -> Counter[str]:
     """Write the answers; return how many there were of each level."""
     levels: Counter[str] = Counter()
-    for answer in played.answers(objects(stream, played.problems)):
+    for answer in answers:
         sys.stdout.write(json.dumps(answer, separators=(",", ":")) + "\n")
         if flush:
             sys.stdout.flush()

@@ -1,6 +1,7 @@
 """Plays a log to the engine, message by message: attempts are answered, outcomes and verdicts are learnt."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from idprotect.replay import fields
@@ -9,12 +10,28 @@ from idprotect.replay.attempts import Attempts
 from idprotect.replay.clock import Clock
 from idprotect.replay.engine import Engine, Judged
 from idprotect.replay.problems import Problems
+from idprotect.replay.standing import EventId
 from idprotect.replay.world import Files, World
-from idprotect.risk import Result
+from idprotect.risk import Attempt, Result
 
 Message = Mapping[str, Any]
 #: Told of each attempt; returns what to add to its answer.
 Listener = Callable[[Judged, Message], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One sign-in as a server has stored it.
+
+    :param result: None where nothing is to be learnt.
+    :param device: the browser that it was made in, if that became familiar.
+    """
+
+    event_id: EventId
+    attempt: Attempt
+    result: Result | None
+    device: str | None
+    session: str
 
 
 class Replay:
@@ -41,6 +58,15 @@ class Replay:
         for message in messages:
             if (said := self.hear(message)) is not None:
                 yield said
+
+    def past(self, sign_ins: Iterable[Past]) -> Iterator[dict[str, Any]]:
+        """Yield one answer for each sign-in that a server has stored."""
+        for sign_in in sign_ins:
+            yield self._judge(sign_in.event_id, sign_in.attempt, {})
+            if sign_in.result is not None:
+                self._engine.settle(
+                    sign_in.event_id, sign_in.result, device=sign_in.device, session=sign_in.session
+                )
 
     def hear(self, message: Message) -> dict[str, Any] | None:
         """Take one message; return the answer if it is an attempt."""
@@ -72,14 +98,18 @@ class Replay:
         if (event_id := known.get("event_id")) is None:
             self.problems.complain("an attempt without event_id is not judged")
             return None
-        self.events += 1
         attempt = self._attempts.read(known, self._clock.read(known.get("ts"), self.problems), self.problems)
+        said = self._judge(event_id, attempt, known)
+        if (outcome := known.get("outcome")) is not None:
+            self._outcome({**outcome, "event_id": event_id})
+        return said
+
+    def _judge(self, event_id: EventId, attempt: Attempt, message: Message) -> dict[str, Any]:
+        self.events += 1
         judged = self._engine.judge(event_id, attempt)
         said = answer(judged, self._engine.detectors(attempt))
         if self._listener is not None:
-            said |= self._listener(judged, known)
-        if (outcome := known.get("outcome")) is not None:
-            self._outcome({**outcome, "event_id": event_id})
+            said |= self._listener(judged, message)
         return said
 
     def _outcome(self, message: Message) -> None:
