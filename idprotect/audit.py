@@ -47,6 +47,7 @@ class Event(StrEnum):
     POLICY_ROLLED_BACK = "policy:rolled_back"
     POLICY_EMERGENCY = "policy:emergency"
     BREAK_GLASS_USED = "break_glass:used"
+    LOGOUT_NOT_DELIVERED = "logout:not_delivered"
     TOKEN_REUSED = "token:reused"  # noqa: S105
     CODE_REUSED = "code:reused"
     SESSIONS_REVOKED = "sessions:revoked"

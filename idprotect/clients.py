@@ -32,6 +32,8 @@ def create(
     grant_types: tuple[str, ...] = CODE_GRANTS,
     scopes: tuple[str, ...] | None = None,
     secret: str | None = None,
+    post_logout_redirect_uris: tuple[str, ...] = (),
+    backchannel_logout_uri: str | None = None,
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, which can be shown this once.
 
@@ -43,6 +45,7 @@ def create(
     if scopes is None:
         scopes = tuple(SCOPES) if "authorization_code" in grant_types else ()
     problems = _problems(redirect_uris, scopes, grant_types, native=native)
+    problems += _logout_problems(post_logout_redirect_uris, backchannel_logout_uri, native=native)
     if public and CLIENT_CREDENTIALS in grant_types:
         problems.append("a public client has no credentials of its own")
     if secret is not None and len(secret) < 32:
@@ -62,6 +65,8 @@ def create(
         secret_hash=sha256(issued) if issued else None,
         token_endpoint_auth_method="none" if public else auth_method,
         redirect_uris=list(redirect_uris),
+        post_logout_redirect_uris=list(post_logout_redirect_uris),
+        backchannel_logout_uri=backchannel_logout_uri,
         grant_types=list(grant_types),
         scopes=list(scopes),
         native=native,
@@ -88,11 +93,15 @@ def change(
     *,
     redirect_uris: tuple[str, ...] | None = None,
     scopes: tuple[str, ...] | None = None,
+    post_logout_redirect_uris: tuple[str, ...] | None = None,
+    backchannel_logout_uri: str | None = None,
 ) -> None:
     """Change what an application may ask for; once something is taken away, everything issued so far is refused.
 
-    :raises InteractionError: for a redirect URI that is not safe, with the reason.
+    :param backchannel_logout_uri: None leaves it as it is; an empty text takes it away.
+    :raises InteractionError: for a URI that is not safe, with the reason.
     """
+    _change_logout(client, post_logout_redirect_uris, backchannel_logout_uri)
     redirect_uris = tuple(client.redirect_uris) if redirect_uris is None else redirect_uris
     scopes = tuple(client.scopes) if scopes is None else scopes
     if problems := _problems(redirect_uris, scopes, tuple(client.grant_types), native=client.native):
@@ -109,7 +118,18 @@ def change(
         redirect_uris=list(redirect_uris),
         scopes=list(scopes),
         removed=removed,
+        post_logout_redirect_uris=client.post_logout_redirect_uris,
+        backchannel_logout_uri=client.backchannel_logout_uri,
     )
+
+
+def _change_logout(client: Client, post_logout: tuple[str, ...] | None, backchannel: str | None) -> None:
+    if problems := _logout_problems(post_logout or (), backchannel or None, native=client.native):
+        raise InteractionError("; ".join(problems))
+    if post_logout is not None:
+        client.post_logout_redirect_uris = list(post_logout)
+    if backchannel is not None:
+        client.backchannel_logout_uri = backchannel or None
 
 
 def rotate_secret(client: Client, by: str) -> str:
@@ -140,4 +160,11 @@ def _problems(
     problems += [f"there is no scope {scope!r}" for scope in sorted(own - OWN_SCOPES.keys())]
     if own and CLIENT_CREDENTIALS not in grant_types:
         problems.append(f"{', '.join(sorted(own))} needs the grant {CLIENT_CREDENTIALS}")
+    return problems
+
+
+def _logout_problems(post_logout: tuple[str, ...], backchannel: str | None, *, native: bool) -> list[str]:
+    problems = [problem for uri in post_logout if (problem := uris.problem(uri, native=native))]
+    if backchannel is not None and (problem := uris.problem(backchannel, native=False)):
+        problems.append(problem)
     return problems

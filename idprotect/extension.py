@@ -20,13 +20,14 @@ from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
 from idprotect.models import SignIn, rows_changed, session
+from idprotect.oidc.logout_delivery import Courier
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
 from idprotect.risk import Detector
 from idprotect.risk.detections.configured import configured
 from idprotect.risk.detections.listed_ip import ListedIp
 from idprotect.risk.detections.repeated_failures import RepeatedFailures
-from idprotect.runtime import Runtime
+from idprotect.runtime import Runtime, runtime
 from idprotect.senders import Sender
 from idprotect.senders.http_gateway import HttpGateway
 from idprotect.senders.null import NullSender
@@ -80,6 +81,7 @@ class IDProtect:
             sms=_sms_sender(settings),
             mail=_mail_sender(settings),
             server=create_server(),
+            courier=Courier(app) if settings.deliver_logouts else None,
         )
         if not app.secret_key:
             app.secret_key = keys.app_secret
@@ -92,6 +94,14 @@ class IDProtect:
             app.cli.add_command(command_group)
         _live_in_host(app)
         app.teardown_appcontext(_write_counts)
+        app.teardown_request(_wake_courier)
+
+
+def _wake_courier(_error: BaseException | None) -> None:
+    """Let applications be told at once of the sign-ins that this request ended."""
+    courier = runtime().courier
+    if g.pop("idprotect_notices", False) and courier is not None:
+        courier.wake()
 
 
 def _write_counts(_error: BaseException | None) -> None:

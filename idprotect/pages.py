@@ -101,8 +101,13 @@ def allow_form_to(pending: Pending | None) -> None:
     """
     redirect_uri = (pending.payload or {}).get("redirect_uri") if pending is not None else None
     if redirect_uri:
-        scheme = urlsplit(redirect_uri).scheme
-        g.idprotect_form_action = "http: https:" if scheme == "http" else f"{scheme}:"
+        allow_form_to_uri(redirect_uri)
+
+
+def allow_form_to_uri(uri: str) -> None:
+    """Let forms of this page end at a URI of an application."""
+    scheme = urlsplit(uri).scheme
+    g.idprotect_form_action = "http: https:" if scheme == "http" else f"{scheme}:"
 
 
 def secure(response: Response) -> Response:

@@ -8,6 +8,7 @@ from idprotect import audit_chain, clock, counts
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
+    LogoutNotice,
     PendingAuthorization,
     Receipt,
     RiskDetection,
@@ -44,6 +45,9 @@ def purge(keep_days: int) -> dict[str, int]:
             )
         ),
         "risk_counts": counts.forget(now.timestamp()),
+        "logout_notices": rows_changed(
+            delete(LogoutNotice).where(LogoutNotice.created_at < old, LogoutNotice.due_at.is_(None))
+        ),
         "receipts": rows_changed(delete(Receipt).where(Receipt.at < old)),
         "sign_ins": rows_changed(
             delete(SignIn).where(

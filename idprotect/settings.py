@@ -133,6 +133,9 @@ class Settings:
     smtp_password: str | None = field(default=None, metadata={"secret": True})
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
 
+    #: Tell applications of ended sign-ins from the server's own processes; else ``deliver-logouts`` has to run.
+    deliver_logouts: bool = True
+
     #: Path of the administrator's console below the issuer; empty: none. The stand-alone server has it at ``/admin``.
     admin_path: str = ""
     #: The console asks to sign in again after so long without use, and after so long in any case.

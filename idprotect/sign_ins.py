@@ -374,8 +374,8 @@ def _row(user: User, visitor: Visitor, attempt: Attempt, assessment: Assessment,
 def _replace_cookie(sign_in: SignIn) -> None:
     """Give the browser the new sign-in; the former one keeps its refresh tokens, but no browser."""
     if (former := browser.read_cookie(browser.SESSION)) is not None:
-        statement = update(SignIn).where(SignIn.cookie_hash == sha256(former)).values(cookie_hash=None)
-        rows_changed(statement)
+        statement = update(SignIn).where(SignIn.cookie_hash == sha256(former))
+        rows_changed(statement.values(cookie_hash=None, replaced_by=sign_in.id))
     _new_cookie(sign_in)
     g.pop("idprotect_current", None)
 

@@ -323,6 +323,11 @@ def at_sign_out(target: Target) -> Person:
     return at_account(target).go("/sign-out")
 
 
+def at_end_session(target: Target) -> Person:
+    """Somebody whom an application wants to sign out."""
+    return at_account(target).go(f"/end-session?client_id={target.application.id}")
+
+
 STAGES = {name[3:]: function for name, function in list(globals().items()) if name.startswith("at_")}
 
 
@@ -350,6 +355,7 @@ def test_everybody_is_where_the_tests_think(target: Target) -> None:
         "own_methods": "/account/methods",
         "report": found["report"],
         "sign_out": "/sign-out",
+        "end_session": "/end-session/leave",
     }
 
 
@@ -654,6 +660,8 @@ _names = st.sampled_from(
         "code_challenge_method",
         "login_hint",
         "id_token_hint",
+        "post_logout_redirect_uri",
+        "logout_hint",
         "acr_values",
         "claims",
         "grant_type",

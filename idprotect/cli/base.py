@@ -8,14 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+from flask import g
 from flask.cli import AppGroup
 
 from idprotect import notifications
 from idprotect.errors import IDProtectError
 from idprotect.models import session
+from idprotect.oidc import logout_delivery
+from idprotect.runtime import settings
 
 idprotect = AppGroup("idprotect", help="Administer the identity server.")
 
+#: A command that ended sign-ins tells applications for so many seconds; the server, or the next one, does the rest.
+PATIENCE = 10.0
 Result = Mapping[str, Any] | list[Any] | None
 Command = Callable[..., Result]
 
@@ -34,6 +39,8 @@ def command(group: AppGroup, name: str, **options: Any) -> Callable[[Command], C
                 notifications.discard()
                 _fail(error, as_json)
             notifications.flush()
+            if g.pop("idprotect_notices", False) and settings().deliver_logouts:
+                logout_delivery.deliver_due(PATIENCE)
             show(result, as_json)
 
         option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")

@@ -19,6 +19,13 @@ idprotect.add_command(client_group)
 @click.argument("name")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where users come back to.")
 @click.option("--id", "client_id", help="Instead of a random one.")
+@click.option(
+    "--post-logout-redirect-uri",
+    "post_logout_redirect_uris",
+    multiple=True,
+    help="Where users may come back to after signing out.",
+)
+@click.option("--backchannel-logout-uri", help="Where it is told that a sign-in ended.")
 @click.option("--public", is_flag=True, help="It can keep no secret: single-page or native.")
 @click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
 @click.option("--first-party", is_flag=True, help="Consent is not asked.")
@@ -61,10 +68,18 @@ def create_client(
     "--redirect-uri", "redirect_uris", multiple=True, help="All that are to remain; otherwise unchanged."
 )
 @click.option("--scope", "scopes", multiple=True, help="All that are to remain; otherwise unchanged.")
-def change_client(client_id: str, redirect_uris: tuple[str, ...], scopes: tuple[str, ...]) -> Result:
-    """Replace redirect URIs or scopes; once one is taken away, what was issued so far is refused."""
+@click.option(
+    "--post-logout-redirect-uri",
+    "post_logout_redirect_uris",
+    multiple=True,
+    help="All that are to remain; otherwise unchanged.",
+)
+@click.option("--backchannel-logout-uri", help="Where it is told that a sign-in ended; empty: it is not.")
+def change_client(client_id: str, backchannel_logout_uri: str | None, **lists: tuple[str, ...]) -> Result:
+    """Replace URIs or scopes; once one is taken away, what was issued so far is refused."""
     client = clients.get(client_id)
-    clients.change(client, operator(), redirect_uris=redirect_uris or None, scopes=scopes or None)
+    given = {name: values or None for name, values in lists.items()}
+    clients.change(client, operator(), backchannel_logout_uri=backchannel_logout_uri, **given)
     return _client(client)
 
 
@@ -106,6 +121,8 @@ def _client(client: Client) -> dict[str, Any]:
         "name": client.name,
         "auth_method": client.token_endpoint_auth_method,
         "redirect_uris": list(client.redirect_uris),
+        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
+        "backchannel_logout_uri": client.backchannel_logout_uri,
         "grants": list(client.grant_types),
         "scopes": list(client.scopes),
         "first_party": client.first_party,

@@ -17,6 +17,7 @@ from idprotect.models.oauth import (
     Client,
     ClientRules,
     Consent,
+    LogoutNotice,
     PendingAuthorization,
     Token,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "ClientRules",
     "Consent",
     "Device",
+    "LogoutNotice",
     "PendingAuthorization",
     "PolicyVersion",
     "Receipt",

@@ -27,6 +27,8 @@ class ClientRules:
         secret_hash: Any
         token_endpoint_auth_method: Any
         redirect_uris: Any
+        post_logout_redirect_uris: Any
+        backchannel_logout_uri: Any
         grant_types: Any
         scopes: Any
         native: Any
@@ -49,6 +51,11 @@ class ClientRules:
         """Compare exactly; what should never have been registered is refused here too."""
         is_registered = redirect_uris.is_registered(redirect_uri, self.redirect_uris, native=self.native)
         return is_registered and redirect_uris.problem(redirect_uri, native=self.native) is None
+
+    def check_post_logout_redirect_uri(self, uri: str) -> bool:
+        """Compare to the byte; what should never have been registered is refused here too."""
+        is_safe = redirect_uris.problem(uri, native=self.native) is None
+        return is_safe and uri in self.post_logout_redirect_uris
 
     def get_default_redirect_uri(self) -> str | None:
         """Return nothing: what is omitted at the authorize endpoint would go unchecked at the token endpoint."""
@@ -88,6 +95,8 @@ class Client(ClientRules, Base):
     :ivar secret_hash: SHA-256 of a generated secret; None for a public client.
     :ivar first_party: consent is not asked; only administrators set it.
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
+    :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
+    :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
     """
 
@@ -101,6 +110,8 @@ class Client(ClientRules, Base):
     secret_hash: Mapped[str | None] = mapped_column(String(64))
     token_endpoint_auth_method: Mapped[str] = mapped_column(String(32))
     redirect_uris: Mapped[list[str]]
+    post_logout_redirect_uris: Mapped[list[str]] = mapped_column(default=list)
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(Text)
     grant_types: Mapped[list[str]]
     scopes: Mapped[list[str]]
     native: Mapped[bool] = mapped_column(default=False)
@@ -202,3 +213,24 @@ class Consent(Base):
     client_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     scopes: Mapped[list[str]]
     given_at: Mapped[datetime]
+
+
+class LogoutNotice(Base):
+    """One application that has to hear of one ended sign-in (OIDC Back-Channel Logout), and what came of telling it.
+
+    :ivar id: the ``jti`` of its logout tokens, the same at each try.
+    :ivar due_at: when to tell it, again; None once it was told, or given up.
+    :ivar answer: what the last try met with.
+    """
+
+    __tablename__ = "idprotect_logout_notice"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    client_id: Mapped[str] = mapped_column(String(128))
+    user_id: Mapped[str] = mapped_column(String(32))
+    sign_in_id: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    delivered_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(String(128), default="")

@@ -19,6 +19,7 @@ class SignIn(Base):
     :ivar authenticated_at: when a factor was last proved; the ``auth_time`` claim.
     :ivar cookie_hash: SHA-256 of the cookie's value; None once the browser got another sign-in.
     :ivar browser_id: the browser that it made familiar to its user; None: it made none so.
+    :ivar replaced_by: the sign-in that its browser has instead; it ends together with that, if of the same user.
     :ivar signals: what was known when it was judged (:class:`idprotect.risk.Attempt`).
     :ivar score: in points, finer than the level.
     :ivar site, browser: pseudonyms of the address and of the browser that its cookie was last accepted from.
@@ -63,6 +64,7 @@ class SignIn(Base):
     browser: Mapped[str] = mapped_column(String(32), default="")
 
     cookie_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    replaced_by: Mapped[str | None] = mapped_column(String(32))
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]

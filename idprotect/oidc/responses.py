@@ -1,6 +1,6 @@
 """Authorization responses: parameters added to a redirect URI, which itself stays as it was registered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlencode
 
 from idprotect.runtime import settings
@@ -11,5 +11,12 @@ def location(redirect_uri: str, parameters: Iterable[tuple[str, str]]) -> str:
 
     Authlib would read the registered query and write it anew, in other words.
     """
-    separator = "" if redirect_uri.endswith(("?", "&")) else "&" if "?" in redirect_uri else "?"
-    return redirect_uri + separator + urlencode([*parameters, ("iss", settings().issuer)])
+    return with_query(redirect_uri, [*parameters, ("iss", settings().issuer)])
+
+
+def with_query(uri: str, parameters: Sequence[tuple[str, str]]) -> str:
+    """Return a URI, as it was registered, with more parameters."""
+    if not parameters:
+        return uri
+    separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+    return uri + separator + urlencode(parameters)

@@ -11,6 +11,7 @@ from idprotect.oidc import clients
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
 from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
+from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.runtime import runtime, settings
@@ -73,6 +74,7 @@ def create_server() -> Server:
     server.register_grant(ClientCredentialsGrant)
     server.register_endpoint(Introspection)
     server.register_endpoint(Revocation)
+    server.register_endpoint(EndSession)
     return server
 
 
@@ -88,6 +90,9 @@ def metadata() -> dict[str, Any]:
         "jwks_uri": f"{issuer}/jwks",
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
+        "end_session_endpoint": f"{issuer}/end-session",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -101,7 +106,7 @@ def metadata() -> dict[str, Any]:
         "acr_values_supported": ["aal1", "aal2"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": sorted(
-            {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash"}.union(
+            {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}.union(
                 *SCOPE_CLAIMS.values()
             )
         ),

@@ -4,16 +4,16 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from idprotect import pages
-from idprotect.web import account, authorize, interaction, outbox, sign_in, tokens
+from idprotect.web import account, authorize, end_session, interaction, outbox, sign_in, tokens
 
 GET, POST = ["GET"], ["POST"]
 BOTH = GET + POST
 
 #: POSTed by applications, not by browsers on behalf of a person: no form token, no check of the origin.
-PROTOCOL_ENDPOINTS = frozenset({"authorize", "token", "introspect", "revoke", "userinfo"})
+PROTOCOL_ENDPOINTS = frozenset({"authorize", "token", "introspect", "revoke", "userinfo", "end_session"})
 
-#: Where a GET gives a code out, as the protocol wants it; a HEAD must change nothing, so there is none.
-CODE_ENDPOINTS = frozenset({"authorize", "resume"})
+#: Where a GET gives a code out or ends a sign-in, as the protocol wants it; a HEAD must change nothing: there is none.
+CODE_ENDPOINTS = frozenset({"authorize", "resume", "end_session", "leave"})
 
 #: path, endpoint, view, methods
 ROUTES = (
@@ -25,6 +25,8 @@ ROUTES = (
     ("/userinfo", "userinfo", tokens.userinfo, BOTH),
     ("/introspect", "introspect", tokens.introspect, POST),
     ("/revoke", "revoke", tokens.revoke, POST),
+    ("/end-session", "end_session", end_session.end_session, BOTH),
+    ("/end-session/leave", "leave", end_session.leave, BOTH),
     ("/jwks", "jwks", tokens.jwks, GET),
     ("/.well-known/openid-configuration", "configuration", tokens.configuration, GET),
     ("/.well-known/oauth-authorization-server", "authorization_server", tokens.configuration, GET),

@@ -87,7 +87,7 @@ def test_an_id_token_says_who_where_when_and_how(server: Server, person: Person)
     assert claims["at_hash"] == urlsafe_b64encode(half).rstrip(b"=").decode()
     assert person.username not in claims["sub"]
     assert claims.keys() == {
-        *("iss", "aud", "sub", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash"),
+        *("iss", "aud", "sub", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"),
         *("name", "preferred_username", "email", "email_verified"),
     }
 

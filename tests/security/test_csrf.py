@@ -166,6 +166,11 @@ def _signing_out(place: Place) -> Shot:
     return _filled(place.signed_in().get("/sign-out"), action="/sign-out")
 
 
+def _leaving(place: Place) -> Shot:
+    place.make_user()
+    return _filled(place.signed_in().get("/end-session"), action="/end-session/leave")
+
+
 #: Every form there is, with the endpoint that takes it.
 FORMS: dict[str, tuple[str, Aim]] = {
     "sign in": ("sign_in", _signing_in),
@@ -188,6 +193,7 @@ FORMS: dict[str, tuple[str, Aim]] = {
     "revoke consent": ("revoke_consent", _revoking_consent),
     "report by a link": ("report_by_link", _reporting_by_link),
     "sign out": ("sign_out", _signing_out),
+    "leave": ("leave", _leaving),
 }
 
 

@@ -440,7 +440,7 @@ OPEN_STEPS = ("mfa", "mfa_registration", "password_change", "block", "notice")
 OTHER_STEPS = (*OPEN_STEPS, "review", "consent", "nonsense")
 
 #: What whoever has the password reaches beside the open step: ways out, and what anybody reaches.
-WAYS_OUT = frozenset({"cancel", "sign_out", "start", "sign_in", "report_by_link"})
+WAYS_OUT = frozenset({"cancel", "sign_out", "end_session", "leave", "start", "sign_in", "report_by_link"})
 PUBLIC = frozenset({"static", "health", "jwks", "configuration", "authorization_server", "outbox"})
 
 

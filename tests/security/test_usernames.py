@@ -188,10 +188,10 @@ def test_an_impossible_name_cannot_be_created(place: Place, name: str) -> None:
 
 def test_an_id_is_never_given_to_somebody_else(place: Place) -> None:
     """Section 5, ids never reused: who gets the name of somebody who left is another person to every application."""
-    first = place.make_user("ada")
+    first = place.make_user("zoe")
     with place.arranging():
-        session().delete(place.user("ada"))
-    second = place.make_user("ada")
+        session().delete(place.user("zoe"))
+    second = place.make_user("zoe")
     assert first != second
     assert len(second) == 32
-    assert "ada" not in second
+    assert "zoe" not in second

@@ -190,6 +190,7 @@ def _look_after_the_account(place: Place, tour: Tour, ada: Visitor) -> None:
     ada.get("/account/password").submit({"current": PASSWORD, "new": "short", "confirm": "short"})
     ada.submit({"current": PASSWORD, "new": NEW_PASSWORD, "confirm": NEW_PASSWORD})
     assert ada.step == "account"
+    ada.get("/end-session")
     ada.get("/sign-out").submit(action="/sign-out")
 
 

@@ -75,6 +75,8 @@ def upgrade() -> None:
         sa.Column("secret_hash", sa.String(length=64), nullable=True),
         sa.Column("token_endpoint_auth_method", sa.String(length=32), nullable=False),
         sa.Column("redirect_uris", sa.JSON(), nullable=False),
+        sa.Column("post_logout_redirect_uris", sa.JSON(), nullable=False),
+        sa.Column("backchannel_logout_uri", sa.Text(), nullable=True),
         sa.Column("grant_types", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("native", sa.Boolean(), nullable=False),
@@ -93,6 +95,25 @@ def upgrade() -> None:
         sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "client_id"),
     )
+    op.create_table(
+        "idprotect_logout_notice",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("sign_in_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("idprotect_logout_notice", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_idprotect_logout_notice_created_at"), ["created_at"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_idprotect_logout_notice_due_at"), ["due_at"], unique=False)
+
     op.create_table(
         "idprotect_pending_authorization",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -228,6 +249,7 @@ def upgrade() -> None:
         sa.Column("site", sa.String(length=32), nullable=False),
         sa.Column("browser", sa.String(length=32), nullable=False),
         sa.Column("cookie_hash", sa.String(length=64), nullable=True),
+        sa.Column("replaced_by", sa.String(length=32), nullable=True),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
@@ -487,6 +509,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_pending_authorization_expires_at"))
 
     op.drop_table("idprotect_pending_authorization")
+    with op.batch_alter_table("idprotect_logout_notice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_due_at"))
+        batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_created_at"))
+
+    op.drop_table("idprotect_logout_notice")
     op.drop_table("idprotect_consent")
     op.drop_table("idprotect_client")
     with op.batch_alter_table("idprotect_authorization_code", schema=None) as batch_op:

@@ -1,0 +1,54 @@
+"""Who has to hear that a sign-in ended, and what they are sent (OIDC Back-Channel Logout 1.0)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, g
+from joserfc import jwt
+from sqlalchemy import select
+
+from idprotect import clock, sessions
+from idprotect.models import Client, LogoutNotice, Token, add, session
+from idprotect.runtime import runtime, settings
+
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+#: A logout token is used at once (section 2.4); each try gets a fresh one.
+LIFETIME = 120
+
+
+@sessions.ended.connect
+def queue(_app: Flask, *, user_id: str, sign_in_ids: Sequence[str], reason: str) -> None:
+    """Note every application that has tokens of these sign-ins and wants to be told."""
+    concerned = (
+        select(Token.client_id, Token.sign_in_id)
+        .distinct()
+        .join(Client, Client.id == Token.client_id)
+        .where(
+            Token.user_id == user_id,
+            Token.sign_in_id.in_(sign_in_ids),
+            Client.backchannel_logout_uri.is_not(None),
+        )
+    )
+    now = clock.now()
+    for client_id, sign_in_id in session().execute(concerned).all():
+        notice = {"client_id": client_id, "sign_in_id": sign_in_id, "user_id": user_id}
+        add(LogoutNotice, {**notice, "created_at": now, "due_at": now})
+        g.idprotect_notices = True
+
+
+def logout_token(notice: LogoutNotice) -> str:
+    """Sign what one application is told about one sign-in (section 2.4)."""
+    now, key = int(clock.now().timestamp()), runtime().keys.signing_key()
+    algorithm = runtime().keys.algorithm
+    claims: dict[str, Any] = {
+        "iss": settings().issuer,
+        "sub": notice.user_id,
+        "aud": notice.client_id,
+        "iat": now,
+        "exp": now + LIFETIME,
+        "jti": notice.id,
+        "sid": notice.sign_in_id,
+        "events": {EVENT: {}},
+    }
+    header = {"alg": algorithm, "kid": key.kid, "typ": "logout+jwt"}
+    return jwt.encode(header, claims, key, [algorithm])
