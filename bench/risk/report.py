@@ -20,9 +20,6 @@ was published (`bench/risk/baselines.py`).
 HELD_OUT = """\
 Each log by weights that were fitted on the other logs, by the evidence alone, without the rules (`bench/risk_fit.py`).
 """
-HELD_OUT = """\
-Each log by weights that were fitted on the other logs, by the evidence alone, without the rules (`bench/risk_fit.py`).
-"""
 RATES = [str(rate) for rate in CHALLENGE_RATES]
 
 
@@ -64,8 +61,6 @@ def report(runs: Sequence[Run], logs: dict[str, str], held_out: str = "") -> str
         "\n## All attacks together\n",
         _overall(runs),
     ]
-    if held_out:
-        parts += ["\n## Held out\n", HELD_OUT, held_out]
     if held_out:
         parts += ["\n## Held out\n", HELD_OUT, held_out]
     for log in logs:
