@@ -11,14 +11,14 @@ from idprotect.risk.evidence import Evidence
 from idprotect.risk.levels import RiskLevel
 from idprotect.risk.weights import WEIGHTS
 
-VERSION = 1
+VERSION = 2
 
 #: The sum without any evidence.
-BASE = -3.87
+BASE = -3.9
 #: The sums from which on a sign-in is low, medium, high: some 2 to 3, 1 and 0.25 % of legitimate sign-ins in the logs.
 THRESHOLDS: Mapping[RiskLevel, float] = {
-    RiskLevel.LOW: -1.39,
-    RiskLevel.MEDIUM: -0.41,
+    RiskLevel.LOW: -1.24,
+    RiskLevel.MEDIUM: -0.38,
     RiskLevel.HIGH: 1.4,
 }
 

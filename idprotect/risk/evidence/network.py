@@ -1,7 +1,7 @@
 """Evidence about where an attempt comes from: known to the user, known to everyone, or to the operator's lists."""
 
 from enum import StrEnum
-from math import log, log1p
+from math import log
 
 from idprotect.risk.attempt import Attempt
 from idprotect.risk.population import NOBODY, TOTAL, Count, Counts
@@ -76,7 +76,7 @@ def rarity(attempt: Attempt, profile: Profile, counts: Counts) -> dict[str, floa
     if attempt.country is not None and not profile.times("country", attempt.country, now):
         found["country_rare"] = _rarity(counts.get(("country", attempt.country), NOBODY), total)
     if not profile.times("site", attempt.site, now):
-        found["site_shared"] = min(2.0, log1p(counts.get(("site", attempt.site), NOBODY).users))
+        found["site_shared"] = _shared(counts.get(("site", attempt.site), NOBODY).users)
     return found
 
 
@@ -94,6 +94,11 @@ def travel(attempt: Attempt, origin: Point | None, name: str) -> dict[str, float
     grade = min(1.0, speed / FASTEST_KMH) + min(1.0, max(0.0, log(speed / FASTEST_KMH)) / 2)
     is_soft = origin.hosting or here.hosting or origin.mobile or here.mobile
     return {f"{name}_soft" if is_soft else name: grade}
+
+
+def _shared(users: float) -> float:
+    """Return 0 for an address of one or two, 1 for one that ten users are known at: a few accounts whiten nothing."""
+    return min(1.0, max(0.0, log(users / 2) / log(5))) if users > 2 else 0.0
 
 
 def _rarity(count: Count, total: Count) -> float:
