@@ -36,7 +36,7 @@ def test_waiting_ends_when_the_time_is_over():
     began = time.monotonic()
     with pytest.raises(SendError, match="no answer in time"):
         within(0.1, lambda attempt: free.wait(5))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     free.set()
 
 
