@@ -1,6 +1,6 @@
 """Judging sign-ins: what is stored and known is put before :func:`idprotect.risk.assess`, here and nowhere else.
 
-Three statements at most, whatever is stored: the browser, the user's profile, the counts.
+Three statements at most, whatever is stored: the browser; the user's profile and the policies in force; the counts.
 """
 
 import logging
@@ -13,8 +13,8 @@ from idprotect import audit, clock, counts, learning, policies, user_agents
 from idprotect.audit import Event
 from idprotect.browser import Visitor
 from idprotect.errors import EvaluationError
-from idprotect.models import Device, SignIn, User, run, session, table_of
-from idprotect.risk import Assessment, Attempt, Kind, Network, RiskLevel, Signals, assess
+from idprotect.models import Device, RiskProfile, SignIn, User, run, session, table_of
+from idprotect.risk import Assessment, Attempt, Kind, Network, Profile, RiskLevel, Signals, assess
 from idprotect.runtime import breach_count, network_of, runtime, settings
 
 log = logging.getLogger("idprotect.judging")
@@ -22,6 +22,12 @@ log = logging.getLogger("idprotect.judging")
 _devices = table_of(Device).c
 _HOLDERS = select(_devices.user_id, _devices.browser_id).where(
     _devices.device_hash == bindparam("device_hash")
+)
+_users, _profiles = table_of(User).c, table_of(RiskProfile).c
+_KNOWN = (
+    select(policies.NEWEST.label("policy_version"), _profiles.document)
+    .select_from(table_of(User).outerjoin(table_of(RiskProfile)))
+    .where(_users.id == bindparam("user_id"))
 )
 
 
@@ -58,17 +64,25 @@ def judge(attempt: Attempt, password: str | None = None) -> tuple[Signals, Asses
     :raises EvaluationError: when it could not be judged and ``IDPROTECT_DETECTOR_FAILURE`` says to refuse.
     """
     detectors = runtime().detections if attempt.kind is Kind.PASSWORD else runtime().session_detections
+    profile, policy_version = _known(attempt)
+    address = attempt.network.address if attempt.network else None
     signals = Signals.of(
         attempt,
-        learning.profile(attempt.user or ""),
+        profile,
         counts.read(attempt),
         learning=learning.rules(),
-        trusted_location=policies.current().trusted_location(
-            attempt.network.address if attempt.network else None
-        ),
+        trusted_location=policies.load(policy_version).trusted_location(address),
         breach_count=breach_count(password) if password is not None else None,
     )
     return signals, _trusted(assess(signals, detectors))
+
+
+def _known(attempt: Attempt) -> tuple[Profile, int]:
+    """Return what is habitual for the user, and which policies are in force. One statement."""
+    row = run(_KNOWN, user_id=attempt.user).first()
+    if row is None:
+        return Profile(), policies.newest_version()
+    return learning.read(row.document), row.policy_version or 0
 
 
 def is_elsewhere(sign_in: SignIn, visitor: Visitor) -> bool:

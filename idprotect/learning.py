@@ -33,9 +33,9 @@ def rules() -> Learning:
     return Learning(known.learning_days, known.learning_sign_ins, known.learning_inactive_days)
 
 
-def profile(user_id: str) -> Profile:
-    """Return what is habitual for a user. One statement."""
-    return _read(user_id)[0]
+def read(document: Any) -> Profile:
+    """Return what is habitual for a user, as it is stored; None: nothing is yet."""
+    return Profile.from_dict(document) if document is not None else Profile()
 
 
 def outcome(
@@ -112,7 +112,7 @@ def _change(user_id: str, change: Callable[[Profile], None]) -> None:
 
 def _read(user_id: str) -> tuple[Profile, int]:
     row = run(_READ, user_id=user_id).first()
-    return (Profile.from_dict(row.document), row.version) if row is not None else (Profile(), 0)
+    return (read(row.document), row.version) if row is not None else (read(None), 0)
 
 
 @cache
