@@ -20,8 +20,8 @@ from idprotect.runtime import settings
 
 log = logging.getLogger("idprotect.learning")
 
-#: So often a change is made again when another came first.
-TRIES = 5
+#: So often a change is made when others come first. Who came second holds the row since, so the next try succeeds.
+TRIES = 3
 
 _profiles = table_of(RiskProfile).c
 _READ = select(_profiles.document, _profiles.version).where(_profiles.user_id == bindparam("user_id"))
@@ -122,8 +122,10 @@ def _write_statement(dialect_name: str) -> Executable:
         **{name: bindparam(name) for name in names}, changed_at=bindparam("now", type_=UtcDateTime)
     )
     new: Any = first.excluded
-    return first.on_conflict_do_update(
+    changed = first.on_conflict_do_update(
         index_elements=["user_id"],
         set_={"document": new.document, "version": new.version, "changed_at": new.changed_at},
         where=_profiles.version == bindparam("read"),
     )
+    # Without the option the count of an INSERT is lost with psycopg's cursor, and every change seems to be made.
+    return changed.execution_options(preserve_rowcount=True)

@@ -7,7 +7,7 @@ from idprotect.models import RiskDetection, SignIn, User, session
 from idprotect.protection import recovery
 from idprotect.protection.closing import close, end
 from idprotect.protection.raising import raise_detection
-from idprotect.protection.standing import SYSTEM, settle_user
+from idprotect.protection.standing import SYSTEM, hold, settle_user
 from idprotect.risk import About, RiskEvent, RiskState
 from idprotect.risk.detections import reports
 
@@ -39,6 +39,7 @@ def report(user: User, what: str, *, reported: SignIn | None = None, acting: Sig
 
     :param reported: the sign-in that it is said of; None when they answer a message.
     """
+    hold(user.id)
     if reported is not None:
         learning.disown(user.id, reported)
     raise_detection(user, reports.user_reported(what), actor=user.username)
