@@ -1,13 +1,14 @@
 """Counts over everyone, kept in the database and added to in batches.
 
 A busy server would queue at the row that counts all sign-ins; so each process adds up for a second what it saw, and
-then writes once. Its own additions it sees at once, those of other processes a second later: evidence needs no more.
+then writes once, by one thread that may have to wait while the others go on. Its own additions it sees at once, those
+of other processes a second later: evidence needs no more. What a killed process had not written is lost.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -34,10 +35,14 @@ _READ = select(*_counts).where(_counts.key.in_(bindparam("keys", expanding=True)
 
 
 class Additions:
-    """What one process has counted and not yet written."""
+    """What one process has counted and not yet written.
+
+    :ivar writing: held by the one thread that writes.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.writing = threading.Lock()
         self._pending: dict[Key, Count] = {}
         self._written_at = 0.0
 
@@ -67,12 +72,18 @@ def read(attempt: Attempt) -> dict[Key, Count]:
     """Return the counts that judging an attempt needs, as they are at its moment. One statement."""
     if (world := simulated.world()) is not None:
         return dict(world.counts.read(attempt))
-    wanted = {_name(key): key for key in keys(attempt)}
-    found = {wanted[row.key]: _count(row, attempt.at) for row in run(_READ, keys=list(wanted))}
-    for key in wanted.values():
+    wanted = list(keys(attempt))
+    found = stored(wanted, attempt.at)
+    for key in wanted:
         if (pending := runtime().additions.get(key)) is not None:
             found[key] = _sum(found.get(key, Count(attempt.at)), pending, attempt.at)
     return found
+
+
+def stored(wanted: Iterable[Key], at: float) -> dict[Key, Count]:
+    """Return what is written of some counts, as it is at a moment. One statement."""
+    by_name = {_name(key): key for key in wanted}
+    return {by_name[row.key]: _count(row, at) for row in run(_READ, keys=list(by_name))}
 
 
 def add(at: float, changes: Sequence[Change]) -> None:
@@ -87,15 +98,26 @@ def write(*, now: bool = False) -> None:
     """Write what is due, in a transaction of its own and in the order of keys, so that no two writers deadlock.
 
     What cannot be written is lost, and logged: it is evidence, not a limit.
+
+    :param now: also before its time; otherwise nothing while another thread is writing.
     """
-    if not (taken := runtime().additions.take(now=now)):
+    additions: Additions = runtime().additions
+    if not additions.writing.acquire(blocking=now):
         return
+    try:
+        if taken := additions.take(now=now):
+            _write(taken)
+    finally:
+        additions.writing.release()
+
+
+def _write(taken: Mapping[Key, Count]) -> None:
     rows = sorted((_row(key, count) for key, count in taken.items()), key=lambda row: str(row["key"]))
     try:
         with runtime().db.engine.begin() as connection:
             connection.execute(_add_statement(connection.dialect.name), rows)
-    except SQLAlchemyError:
-        log.exception("%d counts could not be written", len(rows))
+    except SQLAlchemyError as error:
+        log.error("%d counts could not be written: %s", len(rows), error.__cause__ or error)  # noqa: TRY400
 
 
 def forget(now: float) -> int:

@@ -1,6 +1,8 @@
 """``IDProtect(app)``: everything wired, in reading order."""
 
+import atexit
 import select
+import weakref
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +21,7 @@ from idprotect.hosts import HostDirectory, HostUsers
 from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
-from idprotect.models import SignIn, rows_changed, session
+from idprotect.models import SignIn, has_session, rows_changed, session
 from idprotect.oidc.logout_delivery import Courier
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
@@ -95,6 +97,7 @@ class IDProtect:
         _live_in_host(app)
         app.teardown_appcontext(_write_counts)
         app.teardown_request(_wake_courier)
+        atexit.register(_write_last_counts, weakref.ref(app))
 
 
 def _wake_courier(_error: BaseException | None) -> None:
@@ -105,7 +108,17 @@ def _wake_courier(_error: BaseException | None) -> None:
 
 
 def _write_counts(_error: BaseException | None) -> None:
+    # What was not committed is lost now in any case, and must not be in the way of the other transaction.
+    if has_session():
+        session().close()
     counts.write()
+
+
+def _write_last_counts(app: "weakref.ref[Flask]") -> None:
+    """Write what a worker has counted when it ends in order."""
+    if (ended := app()) is not None:
+        with ended.app_context():
+            counts.write(now=True)
 
 
 def _prefix(app: Flask, settings: Settings) -> str | None:

@@ -1,19 +1,26 @@
 """Judging a sign-in costs the same however much is stored, and parallel sign-ins do not wait for each other."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from threading import Barrier
 
 import pytest
-from sqlalchemy import event, insert
+from flask import Flask
+from sqlalchemy import event, insert, select
 
-from idprotect import judging
+from idprotect import clock, counts, judging, learning
 from idprotect.browser import Visitor
-from idprotect.models import RiskCount, SignIn, User, new_id, session
+from idprotect.models import RiskCount, RiskProfile, SignIn, User, new_id, session
+from idprotect.risk import Result, RiskLevel
+from idprotect.risk.population import TOTAL, Change
 from idprotect.runtime import runtime
-from tests.support.world import FIREFOX, PASSWORD, SIGN_IN_RISK_POLICY, Browser, World
+from tests.support.world import FIREFOX, PASSWORD, SIGN_IN_RISK_POLICY, Browser, World, build_app
 
 LONDON = "198.51.100.10"
+WORKERS = 8
 
 
 @dataclass
@@ -90,3 +97,94 @@ def _store_many() -> None:
     counted = {"slow_period": 1, "fast_period": 1, "ok": 1.0, "users": 1.0, "failed": 0.0, "accounts": 0.0}
     rows = [{"key": f"site:{new_id()}", "burst": 0.0, "burst_accounts": 0.0} | counted for _ in range(50)]
     session().execute(insert(RiskCount), rows)
+
+
+@pytest.fixture
+def crowd() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as workers."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        yield pool
+
+
+def test_parallel_sign_ins_do_not_queue_at_the_count_of_everybody(
+    home: Home, crowd: ThreadPoolExecutor
+) -> None:
+    """Issue 3: while a count is held, at most the thread that is writing counts waits; nothing is lost."""
+    if home.world.app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+        pytest.skip("SQLite has one writer")
+    names = [f"user{number}" for number in range(WORKERS)]
+    for name in names:
+        home.world.make_user(name)
+    before = _stored_total(home)
+    with _holding_the_total(home):
+        signing_in = [crowd.submit(_sign_in, home.world, name) for name in names]
+        done: list[Future[bool]] = list(islice(as_completed(signing_in, 120), WORKERS - 1))
+        assert all(future.result() for future in done)
+    assert all(future.result(120) for future in signing_in)
+    assert _stored_total(home) == pytest.approx(before + WORKERS, abs=0.01)
+
+
+def test_workers_that_count_alike_lose_nothing(home: Home, crowd: ThreadPoolExecutor) -> None:
+    """Issue 3: sums are right after processes added to the same counts at once, in batches of another order each."""
+    before = _stored_total(home)
+    database = home.world.app.config["SQLALCHEMY_DATABASE_URI"]
+    workers = [
+        build_app(home.world.url, home.world.folder, None, IDPROTECT_DATABASE_URL=database) for _ in range(4)
+    ]
+    barrier = Barrier(len(workers))
+    for future in [crowd.submit(_count_and_write, app, barrier, order) for order, app in enumerate(workers)]:
+        future.result(120)
+    assert _stored_total(home) == pytest.approx(before + 4 * 10 * 3, rel=1e-3)
+
+
+def test_parallel_failures_of_one_user_are_all_learnt(home: Home, crowd: ThreadPoolExecutor) -> None:
+    """Issue 3: a profile that several workers change at once keeps every change."""
+    barrier = Barrier(WORKERS)
+    for future in [crowd.submit(_fail, home.world.app, barrier) for _ in range(WORKERS)]:
+        future.result(120)
+    with home.world.arranging():
+        profile = learning.read(session().scalar(select(RiskProfile.document)))
+    assert (profile.in_a_row, len(profile.failures)) == (WORKERS, WORKERS)
+
+
+def _sign_in(world: World, name: str) -> bool:
+    return world.browser(LONDON).start().sign_in(name).is_signed_in
+
+
+def _stored_total(home: Home) -> float:
+    """Return how many sign-ins are counted in the database, this server's own written first."""
+    with home.world.app.app_context():
+        counts.write(now=True)
+        stored = counts.stored([TOTAL], clock.now().timestamp())
+    return stored[TOTAL].ok
+
+
+@contextmanager
+def _holding_the_total(home: Home) -> Iterator[None]:
+    """Keep everybody else from changing the count of all sign-ins."""
+    key = select(RiskCount.key).where(RiskCount.key == "all:").with_for_update()
+    with home.world.app.app_context():
+        engine = runtime().db.engine
+    with engine.begin() as connection:
+        assert connection.execute(key).all(), "there is nothing to wait for"
+        yield
+
+
+def _count_and_write(app: Flask, barrier: Barrier, order: int) -> None:
+    keys = [("site", str(number)) for number in range(20)]
+    keys = keys[order * 5 :] + [TOTAL] + keys[: order * 5]
+    for _ in range(10):
+        with app.app_context():
+            now = clock.now().timestamp()
+            counts.add(now, [Change(key, ok=3) for key in keys])
+            barrier.wait(60)
+            counts.write(now=True)
+
+
+def _fail(app: Flask, barrier: Barrier) -> None:
+    with app.test_request_context():
+        user = session().query(User).one()
+        attempt = judging.attempt_at(user, Visitor(LONDON, FIREFOX, "", None, None), None, password_ok=False)
+        barrier.wait(60)
+        learning.outcome(attempt, Result.FAILURE, RiskLevel.NONE, None, None)
+        session().commit()

@@ -430,6 +430,7 @@ def world(
             _add_relying_party(running, stack)
         yield running
         with running.app.app_context():
+            runtime().additions.take(now=True)  # its database may be gone when the interpreter ends
             runtime().db.engine.dispose()
 
 
