@@ -19,12 +19,13 @@ _LOG = (
         and_(_devices.c.device_hash == _sign_ins.c.device_hash, _devices.c.user_id == _sign_ins.c.user_id),
         isouter=True,
     )
+    .where(~_sign_ins.c.simulated)
     .order_by(_sign_ins.c.signed_in_at, _sign_ins.c.id)
 )
 
 
 def log() -> Iterator[Past]:
-    """Yield every sign-in with what came of it, as far as that is stored. Uses of sessions are not stored."""
+    """Yield every sign-in that happened, and what came of it as far as that is stored. Uses of sessions are not."""
     for row in session().execute(_LOG.execution_options(yield_per=BATCH)):
         if row.signals:  # a row of an older version has none
             yield Past(row.id, Attempt.from_dict(row.signals), _result(row), row.browser_id, row.id)

@@ -648,3 +648,18 @@ def shown_modules(page: Page, code: Locator) -> list[list[int]]:
     modules: list[list[int]] = blank.evaluate(MODULES, [picture, size])
     blank.close()
     return modules
+
+
+def test_a_scenario_is_played_on_a_page(new_page: NewPage, world: World) -> None:
+    """F115, D26: chosen by its button, explained in words, and the same page on a telephone and in the dark."""
+    world.apply(SIGN_IN_RISK_POLICY)
+    page = new_page(javascript=False)
+    page.goto(f"{world.url}/simulation#brute-force")
+    look(page, "simulation")
+    page.get_by_role("button", name="Play Brute force").click()
+    expect(page.get_by_role("heading", name="Brute force")).to_be_visible()
+    expect(page.get_by_text("It raised what it promises: repeated_failures.")).to_be_visible()
+    expect(page.get_by_text("stopped: asked for a second factor")).to_be_visible()
+    look(page, "simulation-outcome")
+    page.get_by_role("button", name="Remove everything simulated").click()
+    expect(page.get_by_text("9 simulated users and their sign-ins were removed.")).to_be_visible()

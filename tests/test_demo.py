@@ -61,7 +61,13 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 def test_a_visitor_finds_people_to_play_and_signs_in(demonstration: tuple[str, str, str]) -> None:
     """One line sets up and runs: the console says where to click, and what it says is true."""
     server, application, console = demonstration
-    for url in (application, f"{server}/outbox", f"{server}/account", f"{server}/admin/"):
+    for url in (
+        application,
+        f"{server}/outbox",
+        f"{server}/simulation",
+        f"{server}/account",
+        f"{server}/admin/",
+    ):
         assert url in console
     password = re.search(r"\n +ada +(.+?) {2,}", console).group(1)
     visitor = requests.Session()
@@ -74,3 +80,40 @@ def test_a_visitor_finds_people_to_play_and_signs_in(demonstration: tuple[str, s
     assert "more days" in page.text
     assert requests.get(f"{server}/outbox", timeout=10).ok
     assert "tim" in console
+
+
+def test_a_visitor_watches_an_attack(demonstration: tuple[str, str, str]) -> None:
+    """F115: the application's button leads to the server's page, whose button plays it, under the demo's policies."""
+    server, application, _ = demonstration
+    visitor = requests.Session()
+    home = visitor.get(application, timeout=10).text
+    assert f'href="{server}/simulation#brute-force">Brute force</a>' in home
+    page = visitor.get(f"{server}/simulation", timeout=10)
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text).group(1)
+    played = visitor.post(f"{server}/simulation/brute-force", data={"csrf_token": token}, timeout=60)
+    assert "It raised what it promises: repeated_failures." in played.text
+    assert "stopped: asked for a second factor" in played.text
+
+
+#: person → wrong passwords typed first, and the page that the README promises after the right one.
+STORIES = {
+    "zoe": (3, "notice"),
+    "kim": (3, "block"),
+    "leo": (0, "notice"),
+    "max": (0, "notice"),
+    "mia": (0, "block"),
+}
+
+
+def test_the_people_have_the_stories_that_the_readme_tells(demonstration: tuple[str, str, str]) -> None:
+    """F066, F068, F069: each flow can be tried at once, in a browser that nobody has seen before."""
+    _, application, console = demonstration
+    for name, (wrong, step) in STORIES.items():
+        password = re.search(rf"\n +{name} +(.+?) {{2,}}", console).group(1)
+        visitor = requests.Session()
+        page = visitor.get(application + "/sign-in", timeout=10)
+        for typed in (*["not my password"] * wrong, password):
+            token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text).group(1)
+            form = {"csrf_token": token, "username": name, "password": typed}
+            page = visitor.post(page.url, data=form, timeout=10)
+        assert page.url.endswith(f"/{step}"), (name, page.url)

@@ -19,6 +19,7 @@ WELCOME = """
 
     {relying_party}   the application: press "Sign in"
     {outbox}    text messages and mails that would have been sent
+    {simulation}    travellers and attackers to watch
     {account}   your own account pages
     {console}     the administrator's console: sign in as eve
 
@@ -68,6 +69,7 @@ def main() -> None:
         WELCOME.format(
             relying_party=relying_party,
             outbox=f"{issuer}/outbox",
+            simulation=f"{issuer}/simulation",
             account=f"{issuer}/account",
             console=f"{issuer}/admin/",
             people="\n".join(f"    {p['username']}  {p['password']:<24} {p['story']}" for p in people),
@@ -96,6 +98,7 @@ def _start_relying_party(
         "DEMO_PORT": str(port),
         "DEMO_OUTBOX_URL": f"{issuer}/outbox",
         "DEMO_PEOPLE": json.dumps(people),
+        "DEMO_ATTACKS": json.dumps(demo.attacks(issuer)),
     }
     return subprocess.Popen([sys.executable, "-m", "idprotect.demo.relying_party"], env=environment)
 

@@ -10,6 +10,7 @@ from idprotect.intelligence import sample
 from idprotect.intelligence.breached_passwords import build, common_passwords
 from idprotect.intelligence.sources import in_folder
 from idprotect.models import Client, SignIn, User, session
+from idprotect.simulation import SCENARIOS
 
 PASSWORD = "quiet herons over slate"
 LEAKED_PASSWORD = "letmein letmein letmein"
@@ -64,6 +65,15 @@ PEOPLE = (
         phone="+447400123404", roles=("administrator",),
     ),
 )  # fmt: skip
+
+
+def attacks(issuer: str) -> list[dict[str, str]]:
+    """Return the scenarios that the server plays on its simulation page."""
+    url = f"{issuer}/simulation"
+    return [
+        {"title": scenario.title, "about": scenario.about, "url": f"{url}#{scenario.name}"}
+        for scenario in SCENARIOS.values()
+    ]
 
 
 def data_files(folder: Path) -> dict[str, str]:

@@ -4,7 +4,16 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from idprotect import pages
-from idprotect.web import account, authorize, end_session, interaction, outbox, sign_in, tokens
+from idprotect.web import (
+    account,
+    authorize,
+    end_session,
+    interaction,
+    outbox,
+    sign_in,
+    simulation,
+    tokens,
+)
 
 GET, POST = ["GET"], ["POST"]
 BOTH = GET + POST
@@ -41,6 +50,9 @@ ROUTES = (
     ("/report/<token>", "report_by_link", account.report_by_link, BOTH),
     ("/sign-out", "sign_out", account.sign_out, BOTH),
     ("/outbox", "outbox", outbox.outbox, GET),
+    ("/simulation", "simulation", simulation.simulation, GET),
+    ("/simulation/remove", "remove_simulation", simulation.remove, POST),
+    ("/simulation/<name>", "simulate", simulation.simulate, POST),
 )
 
 #: Our own sign-in page; a host application has its own instead.

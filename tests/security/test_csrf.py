@@ -171,6 +171,14 @@ def _leaving(place: Place) -> Shot:
     return _filled(place.signed_in().get("/end-session"), action="/end-session/leave")
 
 
+def _playing(place: Place) -> Shot:
+    return _filled(place.browser().get("/simulation"), action="/simulation/new-phone")
+
+
+def _removing_what_was_played(place: Place) -> Shot:
+    return _filled(place.browser().get("/simulation"), action="/simulation/remove")
+
+
 #: Every form there is, with the endpoint that takes it.
 FORMS: dict[str, tuple[str, Aim]] = {
     "sign in": ("sign_in", _signing_in),
@@ -194,6 +202,8 @@ FORMS: dict[str, tuple[str, Aim]] = {
     "report by a link": ("report_by_link", _reporting_by_link),
     "sign out": ("sign_out", _signing_out),
     "leave": ("leave", _leaving),
+    "play a scenario": ("simulate", _playing),
+    "remove what was played": ("remove_simulation", _removing_what_was_played),
 }
 
 
@@ -344,6 +354,10 @@ def test_looking_changes_nothing(place: Place, method: str, who: str) -> None:
         "ending": "csv",
         "path": "x",
         "act_name": "block",
+        "name": "new-phone",
+        "state": "off",
+        "kind": "user-risk",
+        "version": 1,
     }
     before = effects(place)
     for rule in place.app.url_map.iter_rules():

@@ -256,6 +256,8 @@ def _make_mistakes(place: Place) -> None:
     nobody.get("/report/forged")
     nobody.get("/sign-in/forged")
     nobody.get("/outbox")
+    nobody.get("/simulation").submit(action="/simulation/new-phone")
+    nobody.submit(action="/simulation/remove")
     nobody.get("/health")
     nobody.get("/jwks")
     nobody.get("/.well-known/openid-configuration")

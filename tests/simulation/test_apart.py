@@ -9,10 +9,11 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 
-from idprotect import clock, counts, sign_ins, simulated, users
+from idprotect import clock, counts, receipts, sign_in_log, sign_ins, simulated, users
 from idprotect.admin import figures
-from idprotect.admin.listing import Asked, count
+from idprotect.admin.listing import Asked
 from idprotect.admin.lists import LISTINGS
+from idprotect.admin.paging import count
 from idprotect.browser import Visitor
 from idprotect.errors import InteractionError
 from idprotect.models import (
@@ -29,7 +30,6 @@ from idprotect.models import (
 from idprotect.passwords import Passwords
 from idprotect.people import everybody
 from idprotect.policies import current
-from idprotect.receipts import log
 from tests.support.world import FIREFOX, PASSWORD
 
 #: What a run leaves for good: the note that it ran.
@@ -94,7 +94,8 @@ def test_policy_insights_leave_it_out(simulate: Callable[..., Any]) -> None:
     """F051: a preview of a draft speaks of people who exist, and of sign-ins that happened."""
     simulate("anonymiser")
     assert list(everybody(current())) == []
-    assert list(log()) == []
+    assert list(receipts.log()) == []
+    assert list(sign_in_log.log()) == []
 
 
 def test_the_console_counts_and_lists_people_who_exist(app: Flask, simulate: Callable[..., Any]) -> None:

@@ -22,6 +22,15 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Attack:
+    """A scenario that the provider plays, with the page to start it on."""
+
+    title: str
+    about: str
+    url: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """The application's configuration; `from_environ` names the variables."""
 
@@ -34,6 +43,7 @@ class Settings:
     secret_key: str
     outbox_url: str | None
     people: tuple[Person, ...]
+    attacks: tuple[Attack, ...]
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -50,6 +60,7 @@ class Settings:
             secret_key=environ.get("DEMO_SECRET_KEY") or secrets.token_urlsafe(32),
             outbox_url=_url(environ, "DEMO_OUTBOX_URL", "") or None,
             people=_people(environ.get("DEMO_PEOPLE") or "[]"),
+            attacks=_attacks(environ.get("DEMO_ATTACKS") or "[]"),
         )
 
     @property
@@ -98,3 +109,13 @@ def _people(value: str) -> tuple[Person, ...]:
         return tuple(Person(p["username"], p["password"], p["story"]) for p in json.loads(value))
     except (ValueError, TypeError, KeyError) as error:
         raise SettingsError("DEMO_PEOPLE must be a JSON list of {username, password, story}") from error
+
+
+def _attacks(value: str) -> tuple[Attack, ...]:
+    try:
+        attacks = tuple(Attack(a["title"], a["about"], a["url"]) for a in json.loads(value))
+    except (ValueError, TypeError, KeyError) as error:
+        raise SettingsError("DEMO_ATTACKS must be a JSON list of {title, about, url}") from error
+    if not all(_is_web_address(attack.url) for attack in attacks):
+        raise SettingsError("DEMO_ATTACKS must have http or https addresses")
+    return attacks
