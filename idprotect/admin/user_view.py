@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, abort, url_for
 from sqlalchemy import Select, select
 
-from idprotect import methods, roles
+from idprotect import clock, learning, methods, roles
 from idprotect.admin import door
 from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
@@ -20,6 +20,7 @@ from idprotect.models import (
     Device,
     RiskDetection,
     RiskHistory,
+    RiskProfile,
     SignIn,
     User,
     session,
@@ -62,6 +63,7 @@ def _evidence(user: User) -> dict[str, Any]:
     sessions = select(SignIn).where(SignIn.user_id == user.id, usable_sign_in())
     sign_ins = _of(user, SignIn, SignIn.signed_in_at)
     return {
+        "learning": _learning(user),
         "history": _of(user, RiskHistory, RiskHistory.id),
         "detections": [
             (row, offered("detection", row.id)) for row in _of(user, RiskDetection, RiskDetection.detected_at)
@@ -72,6 +74,12 @@ def _evidence(user: User) -> dict[str, Any]:
         "events": _of(user, AuditEvent, AuditEvent.id),
         "shown": SHOWN,
     }
+
+
+def _learning(user: User) -> str:
+    """Return why what is unfamiliar raises nothing yet; empty when it does."""
+    stored = session().scalar(select(RiskProfile.document).where(RiskProfile.user_id == user.id))
+    return learning.rules().reason(learning.read(stored), clock.now().timestamp())
 
 
 def _of(user: User, model: Any, order: Any) -> Any:

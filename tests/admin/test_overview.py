@@ -176,6 +176,13 @@ def test_a_receipt_is_made_again_and_says_so(place: Place, enter: Enter) -> None
     assert "That is another answer." in visitor.get(f"/admin/sign-ins/{sign_in.id}").text
 
 
+def test_the_page_of_a_new_person_says_until_when_they_are_learnt(place: Place, enter: Enter) -> None:
+    """F003: the user page says "learning until …"."""
+    user_id = place.make_user()
+    place.signed_in()
+    assert re.search(r"Learning this user until \d{4}-\d\d-\d\d", enter().get(f"/admin/users/{user_id}").text)
+
+
 def test_what_is_missing_in_the_set_up_is_said_with_the_way_to_mend_it(place: Place, enter: Enter) -> None:
     """F100: posture findings with a fix; each disappears once it is mended."""
     visitor = enter()
