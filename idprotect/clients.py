@@ -16,6 +16,8 @@ OWN_SCOPES = {"idprotect:findings": "report findings about users and sign-ins"}
 CODE_GRANTS = ("authorization_code", "refresh_token")
 CLIENT_CREDENTIALS = "client_credentials"
 GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS)
+#: Demanded; or of confidential clients, where no nonce comes; or not at all, for libraries that know neither.
+PKCE = ("required", "or_nonce", "optional")
 
 
 def create(
@@ -34,6 +36,7 @@ def create(
     secret: str | None = None,
     post_logout_redirect_uris: tuple[str, ...] = (),
     backchannel_logout_uri: str | None = None,
+    pkce: str = "required",
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, which can be shown this once.
 
@@ -48,6 +51,8 @@ def create(
     problems += _logout_problems(post_logout_redirect_uris, backchannel_logout_uri, native=native)
     if public and CLIENT_CREDENTIALS in grant_types:
         problems.append("a public client has no credentials of its own")
+    if pkce not in PKCE or (public and pkce != "required"):
+        problems.append("a public client cannot do without PKCE")
     if secret is not None and len(secret) < 32:
         problems.append("a secret has at least 32 characters")
     if client_id is not None and not (
@@ -69,6 +74,7 @@ def create(
         backchannel_logout_uri=backchannel_logout_uri,
         grant_types=list(grant_types),
         scopes=list(scopes),
+        pkce=pkce,
         native=native,
         first_party=first_party,
         id_token_at_refresh=id_token_at_refresh,

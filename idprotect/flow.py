@@ -44,6 +44,8 @@ def ask(
     current = sign_ins.current()
     if current is None:
         return Stop(None)
+    if wanted.user_id is not None and wanted.user_id != current.user.id:
+        return Stop(None)
     if wanted.sign_in_after is not None and current.sign_in.signed_in_at < wanted.sign_in_after:
         return Stop(None)
     if consented_at is not None and consented_at >= current.sign_in.signed_in_at:
@@ -52,7 +54,8 @@ def ask(
         consented = False
     else:
         consented = first_party or consents.covers(current.user.id, wanted.client_id, wanted.scopes)
-    access = Access(current, wanted.client_id, wanted.scopes, consented)
+    scopes = wanted.scopes | {gate.STEP_UP} if wanted.step_up else wanted.scopes
+    access = Access(current, wanted.client_id, scopes, consented)
     return Stop(current, gate.ask(access, endpoint))
 
 
@@ -96,6 +99,8 @@ def wanted_of(pending: Pending) -> Wanted:
         scopes=frozenset(pending.scopes),
         payload=pending.payload or None,
         return_to=pending.return_to,
+        user_id=pending.user_id,
+        step_up=pending.step_up,
         sign_in_after=pending.sign_in_after,
         ask_consent=pending.ask_consent,
     )

@@ -18,6 +18,8 @@ class Wanted:
 
     :param payload: the resolved parameters of the authorization request.
     :param return_to: the page, for anything else; a path of this site.
+    :param user_id: nobody else will do.
+    :param step_up: a second factor is wanted, of whoever has one.
     :param sign_in_after: an older sign-in is not good enough.
     """
 
@@ -26,6 +28,8 @@ class Wanted:
     scopes: frozenset[str] = frozenset()
     payload: Mapping[str, str] | None = None
     return_to: str | None = None
+    user_id: str | None = None
+    step_up: bool = False
     sign_in_after: datetime | None = None
     ask_consent: bool = False
 
@@ -45,6 +49,8 @@ class Pending:
     payload: Mapping[str, str]
     return_to: str | None
     scopes: Sequence[str]
+    user_id: str | None
+    step_up: bool
     sign_in_after: datetime | None
     ask_consent: bool
     consented_at: datetime | None
@@ -73,6 +79,8 @@ def store(wanted: Wanted, *, bound: bool = True) -> Pending:
         payload=dict(wanted.payload or {}),
         return_to=wanted.return_to,
         scopes=sorted(wanted.scopes),
+        user_id=wanted.user_id,
+        step_up=wanted.step_up,
         sign_in_after=wanted.sign_in_after,
         ask_consent=wanted.ask_consent,
         consented_at=None,

@@ -27,6 +27,13 @@ idprotect.add_command(client_group)
 )
 @click.option("--backchannel-logout-uri", help="Where it is told that a sign-in ended.")
 @click.option("--public", is_flag=True, help="It can keep no secret: single-page or native.")
+@click.option(
+    "--pkce",
+    type=click.Choice(clients.PKCE),
+    default="required",
+    show_default=True,
+    help="What a confidential client may do without: PKCE where it sends a nonce, or altogether.",
+)
 @click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
 @click.option("--first-party", is_flag=True, help="Consent is not asked.")
 @click.option("--id-token-at-refresh", is_flag=True, help="It wants a new ID token with each refresh.")

@@ -31,6 +31,7 @@ class ClientRules:
         backchannel_logout_uri: Any
         grant_types: Any
         scopes: Any
+        pkce: Any
         native: Any
         first_party: Any
         id_token_at_refresh: Any
@@ -97,6 +98,7 @@ class Client(ClientRules, Base):
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
+    :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
     """
 
@@ -114,6 +116,7 @@ class Client(ClientRules, Base):
     backchannel_logout_uri: Mapped[str | None] = mapped_column(Text)
     grant_types: Mapped[list[str]]
     scopes: Mapped[list[str]]
+    pkce: Mapped[str] = mapped_column(String(16), default="required")
     native: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
@@ -128,6 +131,8 @@ class PendingAuthorization(Base):
     :ivar payload: the parameters as they were resolved at the authorize endpoint; empty for a page of ours or of
         a host application, which waits at ``return_to``.
     :ivar binding: SHA-256 of the browser's secret.
+    :ivar user_id: nobody else will do.
+    :ivar step_up: a second factor is wanted, of whoever has one.
     :ivar sign_in_after: a sign-in before this time is not good enough (``prompt=login``, ``max_age``).
     :ivar consented_at: when consent was given to this very request (``prompt=consent``).
     """
@@ -141,6 +146,8 @@ class PendingAuthorization(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
     return_to: Mapped[str | None] = mapped_column(Text)
     scopes: Mapped[list[str]] = mapped_column(default=list)
+    user_id: Mapped[str | None] = mapped_column(Text)
+    step_up: Mapped[bool] = mapped_column(default=False)
     sign_in_after: Mapped[datetime | None]
     ask_consent: Mapped[bool] = mapped_column(default=False)
     consented_at: Mapped[datetime | None]

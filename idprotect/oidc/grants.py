@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -64,7 +65,7 @@ _USE_REFRESH = (
 
 
 class Pkce(CodeChallenge):  # type: ignore[misc]
-    """PKCE with S256 only, demanded of every client (RFC 9700 section 2.1.1)."""
+    """PKCE with S256 only, demanded of every client that is not registered otherwise (RFC 9700 section 2.1.1)."""
 
     DEFAULT_CODE_CHALLENGE_METHOD = "S256"
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
@@ -72,6 +73,8 @@ class Pkce(CodeChallenge):  # type: ignore[misc]
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
         """Refuse a request without challenge already at the authorize endpoint."""
         parameters = grant.request.payload.data
+        if "code_challenge" not in parameters and _may_leave_out(grant.request.client, parameters):
+            return
         if "code_challenge" not in parameters or parameters.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE is required: code_challenge with code_challenge_method=S256.")
         super().validate_code_challenge(grant, redirect_uri)
@@ -79,6 +82,13 @@ class Pkce(CodeChallenge):  # type: ignore[misc]
     def get_authorization_code_challenge_method(self, authorization_code: Any) -> str:
         """There is only one."""
         return "S256"
+
+
+def _may_leave_out(client: ClientRules, parameters: Mapping[str, str]) -> bool:
+    """Whether a confidential client is registered to protect its codes by a nonce, or by its secret alone."""
+    if client.is_public or client.pkce == "required":
+        return False
+    return client.pkce == "optional" or "nonce" in parameters
 
 
 class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
@@ -95,7 +105,8 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         code, state = self.generate_authorization_code(), self.request.payload.state
         self.save_authorization_code(code, self.request)
         parameters = [("code", code), *([("state", state)] if state else [])]
-        return 303, "", [("Location", responses.location(redirect_uri, parameters))]
+        answer = responses.answer(redirect_uri, parameters, self.request.response_mode)
+        return answer.status_code, answer.get_data(as_text=True), list(answer.headers)
 
     def save_authorization_code(self, code: str, request: ProtocolRequest) -> None:
         """Store a code with what the ID token will say about the sign-in."""
@@ -113,8 +124,8 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
                 "redirect_uri": request.payload.redirect_uri,
                 "scope": request.scope,
                 "nonce": parameters.get("nonce"),
-                "code_challenge": parameters["code_challenge"],
-                "acr": sign_in.acr,
+                "code_challenge": parameters.get("code_challenge"),
+                "acr": request.wishes.reported(sign_in.acr),
                 "amr": sign_in.amr,
                 "auth_time": sign_in.authenticated_at,
                 "issued_at": now,

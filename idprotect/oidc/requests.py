@@ -24,6 +24,7 @@ LIMITS = {
     "client_assertion": 16384,
     "token": 16384,
     "id_token_hint": 16384,
+    "claims": 4096,
 }
 DEFAULT_LIMIT = 1024
 MOST_PARAMETERS = 50
@@ -43,13 +44,20 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     """A request to the server, under the issuer's URL: proxies may have changed scheme and host.
 
     :param parameters: those of the query or of the body, never both.
+    :ivar wishes: set once an authorization request was validated.
     :ivar sign_in: set when a code is about to be issued for it.
     """
 
     def __init__(self, method: str, path: str, parameters: Mapping[str, str], headers: Any = None) -> None:
         super().__init__(method, settings().issuer + path, headers=headers)
         self.payload = BasicOAuth2Payload(dict(parameters))
+        self.wishes: Any = None
         self.sign_in: Any = None
+
+    @property
+    def response_mode(self) -> str:
+        """How the answer is to be given; validated by :mod:`idprotect.web.authorize`."""
+        return str(self.payload.data.get("response_mode", "query"))
 
     @property
     def form(self) -> Mapping[str, str]:

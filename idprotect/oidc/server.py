@@ -7,13 +7,14 @@ from flask import Response, json
 
 from idprotect.consents import SCOPES
 from idprotect.models import ClientRules
-from idprotect.oidc import clients
+from idprotect.oidc import clients, responses
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
 from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
 from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
+from idprotect.oidc.wishes import LADDER
 from idprotect.runtime import runtime, settings
 
 
@@ -95,7 +96,7 @@ def metadata() -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(responses.MODES),
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [runtime().keys.algorithm],
@@ -103,7 +104,7 @@ def metadata() -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": secret_methods,
         "revocation_endpoint_auth_methods_supported": list(clients.METHODS),
         "code_challenge_methods_supported": ["S256"],
-        "acr_values_supported": ["aal1", "aal2"],
+        "acr_values_supported": list(LADDER),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": sorted(
             {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}.union(
@@ -114,5 +115,5 @@ def metadata() -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
     }

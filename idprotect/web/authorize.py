@@ -23,9 +23,10 @@ from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, session
 from idprotect.oidc import requests as protocol
-from idprotect.oidc import responses
+from idprotect.oidc import responses, wishes
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
+from idprotect.oidc.wishes import UnmetAuthenticationRequirements
 from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import runtime
@@ -36,6 +37,7 @@ PROMPTS = {"none", "login", "consent", "select_account"}
 
 def authorize() -> Response:
     """Take an authorization request (RFC 6749 section 4.1.1, OIDC Core section 3.1.2.1)."""
+    oauth_request = None
     try:
         oauth_request = protocol.read(request, body=request.method == "POST")
         grant = _validate(oauth_request)
@@ -46,7 +48,7 @@ def authorize() -> Response:
             return redirect(url_for("idprotect.resume", pending_id=pending.id), 303)
         return _answer(oauth_request, grant, wanted, None)
     except OAuth2Error as error:
-        return _refuse(error)
+        return _refuse(error, oauth_request)
 
 
 def resume(pending_id: str) -> Response:
@@ -56,12 +58,12 @@ def resume(pending_id: str) -> Response:
         return no_longer_valid()
     if not pending.payload:
         return _back_to_page(pending)
+    oauth_request = stored_request(pending)
     try:
-        oauth_request = stored_request(pending)
         grant = _validate(oauth_request)
         return _answer(oauth_request, grant, wanted_of(pending), pending)
     except OAuth2Error as error:
-        return _refuse(error)
+        return _refuse(error, oauth_request)
 
 
 def cancel(pending_id: str) -> Response:
@@ -84,12 +86,12 @@ def deny(pending: Pending) -> Response:
     session().commit()
     if not pending.payload:
         return error_page(200, "Cancelled", "Nothing was changed. You can close this page.")
+    oauth_request = stored_request(pending)
     try:
-        oauth_request = stored_request(pending)
         _validate(oauth_request)
-        return _refuse(_at_client(AccessDeniedError(), oauth_request))
+        return _refuse(_at_client(AccessDeniedError(), oauth_request), oauth_request)
     except OAuth2Error as error:
-        return _refuse(error)
+        return _refuse(error, oauth_request)
 
 
 def stored_request(pending: Pending) -> ProtocolRequest:
@@ -106,10 +108,13 @@ def _answer(oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending:
             session().commit()
             raise _at_client(_without_pages(stop), oauth_request)
         return interrupt(stop, pending or pendings.store(wanted))
+    current = cast(Current, stop.current)
+    if not oauth_request.wishes.are_met_by(current.sign_in.acr):
+        session().commit()
+        raise _at_client(UnmetAuthenticationRequirements(), oauth_request)
     if pending is not None and not pendings.consume(pending):
         session().rollback()
         return no_longer_valid()
-    current = cast(Current, stop.current)
     sign_ins.complete(current)
     oauth_request.sign_in = current.sign_in
     response = _server().handle_response(
@@ -128,13 +133,14 @@ def _validate(oauth_request: ProtocolRequest) -> object:
             raise RequestNotSupportedError()
         if "request_uri" in parameters:
             raise RequestURINotSupportedError()
-        if parameters.get("response_mode", "query") != "query":
+        if oauth_request.response_mode not in responses.MODES:
             raise InvalidRequestError("This response_mode is not supported.")
         prompts = _prompts(oauth_request)
         if prompts - PROMPTS or ("none" in prompts and len(prompts) > 1):
             raise InvalidRequestError("The value of prompt is not valid.")
         if not parameters.get("max_age", "0").isdecimal() or len(parameters.get("max_age", "0")) > 9:
             raise InvalidRequestError("The value of max_age is not valid.")
+        oauth_request.wishes = wishes.read(parameters)
     except OAuth2Error as error:
         raise _at_client(error, oauth_request) from None
     return grant
@@ -162,6 +168,8 @@ def _wanted(oauth_request: ProtocolRequest, grant: object) -> Wanted:
         client_name=client.name,
         scopes=frozenset(oauth_request.scope.split()),
         payload=parameters,
+        user_id=oauth_request.wishes.subject,
+        step_up=oauth_request.wishes.step_up,
         sign_in_after=sign_in_after,
         ask_consent="consent" in prompts,
     )
@@ -197,18 +205,18 @@ def _back_to_page(pending: Pending) -> Response:
     return redirect(pending.return_to or "/", 303)
 
 
-def _refuse(error: OAuth2Error) -> Response:
+def _refuse(error: OAuth2Error, oauth_request: ProtocolRequest | None) -> Response:
     """Answer an error: at the redirect URI once that was validated, else on a page (RFC 6749 section 4.1.2.1)."""
     session().rollback()
     redirect_uri = error.redirect_uri
-    if redirect_uri is None:
+    if redirect_uri is None or oauth_request is None:
         return error_page(
             400,
             "This request cannot be answered",
             "The application sent a request that is not valid. Please tell its developers: "
             f"{error.error} ({error.description or 'no details'})",
         )
-    return redirect(responses.location(redirect_uri, error.get_body()), 303)
+    return responses.answer(redirect_uri, error.get_body(), oauth_request.response_mode)
 
 
 def _server() -> Server:

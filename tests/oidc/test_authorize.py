@@ -143,7 +143,22 @@ FAULTS: dict[str, tuple[dict[str, str | None], str]] = {
     "odd challenge": ({"code_challenge": "!" * 43}, "invalid_request"),
     "request object": ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
     "request by reference": ({"request_uri": "urn:example:1"}, "request_uri_not_supported"),
-    "form_post": ({"response_mode": "form_post"}, "invalid_request"),
+    "no claims": ({"claims": "x"}, "invalid_request"),
+    "list of claims": ({"claims": "[]"}, "invalid_request"),
+    "deep claims": ({"claims": "[" * 1100}, "invalid_request"),
+    "odd places of claims": ({"claims": '{"userinfo": [1]}'}, "invalid_request"),
+    "odd claim": ({"claims": '{"id_token": {"acr": 1}}'}, "invalid_request"),
+    "odd values": ({"claims": '{"id_token": {"acr": {"values": [1]}}}'}, "invalid_request"),
+    "odd subject": ({"claims": '{"id_token": {"sub": {"value": "\\u0000"}}}'}, "invalid_request"),
+    "two people": (
+        {"claims": '{"id_token": {"sub": {"value": "a"}}, "userinfo": {"sub": {"value": "b"}}}'},
+        "invalid_request",
+    ),
+    "odd hint": ({"id_token_hint": "x.y.z"}, "invalid_request"),
+    "context that there is not": (
+        {"claims": '{"id_token": {"acr": {"essential": true, "value": "aal9"}}}'},
+        "unmet_authentication_requirements",
+    ),
     "fragment": ({"response_mode": "fragment"}, "invalid_request"),
     "jwt": ({"response_mode": "jwt"}, "invalid_request"),
     "unknown prompt": ({"prompt": "maybe"}, "invalid_request"),
@@ -652,7 +667,7 @@ def test_hints_choose_nobody_and_satisfy_nothing(server: Server) -> None:
     hints = {
         "login_hint": other.username,
         "acr_values": "aal2",
-        "claims": '{"id_token":{"acr":{"essential":true,"value":"aal2"}}}',
+        "claims": '{"id_token":{"acr":{"value":"aal2"}}}',
         "ui_locales": "fr de",
         "display": "popup",
     }

@@ -42,7 +42,7 @@ def test_discovery_is_true(server: Server, application: Application, signed_in: 
     """What is announced is there, and what is there is announced: no implicit, no password grant, S256 alone."""
     said = metadata(server)
     assert said["response_types_supported"] == ["code"]
-    assert said["response_modes_supported"] == ["query"]
+    assert said["response_modes_supported"] == ["query", "form_post"]
     assert said["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
     assert said["code_challenge_methods_supported"] == ["S256"]
     assert said["authorization_response_iss_parameter_supported"] is True
