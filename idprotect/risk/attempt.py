@@ -7,6 +7,11 @@ from typing import Any
 from idprotect.risk.network import Location, Network
 
 
+def in_words(name: str) -> str:
+    """Return the name of a browser for people: "Chrome on Windows"; a program has no system."""
+    return " on ".join(filter(None, name.split("/")))
+
+
 class Kind(StrEnum):
     """What was presented: a password, or the cookie of a sign-in that was made before."""
 

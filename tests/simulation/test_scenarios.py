@@ -115,6 +115,13 @@ def test_whoever_is_let_in_at_risk_is_told(simulate: Callable[..., Any], app: Fl
     assert "simulated: True" in shown.output
 
 
+def test_reasons_name_a_program_without_a_system(simulate: Callable[..., Any]) -> None:
+    """F024: what a script calls itself is said as it is."""
+    [outcome] = simulate("sprayed-account")
+    reasons = [reason for found in outcome["detections"] for reason in found["reasons"]]
+    assert "browser Python Requests: never seen before" in reasons
+
+
 def test_a_name_for_the_user(simulate: Callable[..., Any]) -> None:
     """--user names the owner, in one scenario."""
     [outcome] = simulate("new-phone", "--user", "Quentin")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
-from idprotect.risk.attempt import Attempt, Kind
+from idprotect.risk.attempt import Attempt, Kind, in_words
 from idprotect.risk.evidence.network import familiarity
 from idprotect.risk.levels import About, RiskLevel
 from idprotect.risk.model import contributions, level_of
@@ -30,7 +30,7 @@ class AnomalousToken:
             return None
         reasons = (
             f"the session's cookie came from {_whence(attempt)}, before from {former.point.country or 'elsewhere'}",
-            f"by {_shown(attempt.browser.name)}, before by {_shown(former.name)}",
+            f"by {in_words(attempt.browser.name)}, before by {in_words(former.name)}",
         )
         values = {"nats": round(total, 2), "country": attempt.country, "former_country": former.point.country}
         return Finding(self.name, RiskLevel.HIGH, About.USER, reasons, values)
@@ -55,7 +55,3 @@ def _whence(attempt: Attempt) -> str:
         return "an unknown address"
     name = attempt.network.organisation or attempt.network.address
     return f"{name} in {attempt.country}" if attempt.country else name
-
-
-def _shown(name: str) -> str:
-    return name.replace("/", " on ")

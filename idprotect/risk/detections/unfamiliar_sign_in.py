@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
+from idprotect.risk.attempt import in_words
 from idprotect.risk.levels import About, RiskLevel
 from idprotect.risk.model import absolute, contributions, level_of
 from idprotect.risk.weights import WEIGHTS
@@ -59,7 +60,7 @@ def _properties(signals: Signals) -> Iterator[str]:
         ("network", network.asn and f"AS{network.asn} {network.organisation or ''}".strip() if network else None, "asn",
          network.asn if network else None),
         ("country", attempt.country, "country", attempt.country),
-        ("browser", attempt.browser.name.replace("/", " on "), "browser", attempt.browser.name),
+        ("browser", in_words(attempt.browser.name), "browser", attempt.browser.name),
     ]  # fmt: skip
     for what, shown, kind, value in known:
         if shown:
