@@ -37,6 +37,7 @@ def create(
     post_logout_redirect_uris: tuple[str, ...] = (),
     backchannel_logout_uri: str | None = None,
     pkce: str = "required",
+    userinfo_signed: bool = False,
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, which can be shown this once.
 
@@ -75,6 +76,7 @@ def create(
         grant_types=list(grant_types),
         scopes=list(scopes),
         pkce=pkce,
+        userinfo_signed=userinfo_signed,
         native=native,
         first_party=first_party,
         id_token_at_refresh=id_token_at_refresh,

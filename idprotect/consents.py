@@ -22,8 +22,10 @@ from idprotect.models import (
 #: What each scope lets an application see, in words for its owner.
 SCOPES: dict[str, tuple[str, str]] = {
     "openid": ("Know who you are", "An identifier that stays the same each time you sign in."),
-    "profile": ("See your name", "Your name and user name."),
+    "profile": ("See your name", "Your name, user name, and what else your profile says of you."),
     "email": ("See your mail address", "The address of your account."),
+    "address": ("See your postal address", "Where you live or work."),
+    "phone": ("See your telephone number", "The number that you are known by."),
     "offline_access": (
         "Stay signed in",
         "Keep its access while you are away, until you or the administrator end it.",

@@ -1,7 +1,7 @@
 """Our own users: creation, passwords, and the directory of the stand-alone server."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,17 @@ from sqlalchemy import String, bindparam, cast, exists, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.exc import IntegrityError
 
-from idprotect import audit, clock, notifications, password_policy, protection, sessions, throttle, usernames
+from idprotect import (
+    audit,
+    clock,
+    notifications,
+    password_policy,
+    protection,
+    sessions,
+    standard_claims,
+    throttle,
+    usernames,
+)
 from idprotect.audit import Event
 from idprotect.errors import InteractionError, NotFound
 from idprotect.models import (
@@ -88,12 +98,10 @@ class LocalDirectory:
         user.temporary_password_hash = user.temporary_password_expires_at = None
 
     def claims(self, user: User) -> dict[str, Any]:
-        """Return name, mail and user name."""
-        claims: dict[str, Any] = {"name": user.display_name, "preferred_username": user.username}
-        if user.email:
-            claims["email"] = user.email
-            claims["email_verified"] = False
-        return claims
+        """Return name, mail and user name, and what else is known."""
+        claims = {**user.claims, "name": user.display_name, "preferred_username": user.username}
+        verified = bool(claims.pop("email_verified", False))
+        return claims | ({"email": user.email, "email_verified": verified} if user.email else {})
 
 
 def get(username: str) -> User:
@@ -383,3 +391,16 @@ def set_enabled(user: User, enabled: bool, by: str) -> None:
     else:
         sessions.end_all(user.id, "disabled", actor=by)
     audit.record(Event.USER_CHANGED, actor=by, user_id=user.id, change="enabled" if enabled else "disabled")
+
+
+def set_claims(user: User, changes: Mapping[str, str], by: str) -> None:
+    """Change what is known of a person, by the names of :mod:`idprotect.standard_claims`.
+
+    :raises InteractionError: for a claim that cannot be set so.
+    """
+    try:
+        claims = standard_claims.changed(user.claims, changes)
+    except ValueError as error:
+        raise InteractionError(str(error)) from None
+    user.claims = {**claims, "updated_at": int(clock.now().timestamp())}
+    audit.record(Event.USER_CHANGED, actor=by, user_id=user.id, change="claims", claims=sorted(changes))

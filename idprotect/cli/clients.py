@@ -37,6 +37,7 @@ idprotect.add_command(client_group)
 @click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
 @click.option("--first-party", is_flag=True, help="Consent is not asked.")
 @click.option("--id-token-at-refresh", is_flag=True, help="It wants a new ID token with each refresh.")
+@click.option("--userinfo-signed", is_flag=True, help="Userinfo answers it with a signed JWT.")
 @click.option(
     "--auth-method",
     type=click.Choice(["client_secret_basic", "client_secret_post"]),

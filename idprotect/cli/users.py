@@ -56,6 +56,17 @@ def set_roles(username: str, roles: tuple[str, ...]) -> Result:
     return shown.user(user)
 
 
+@command(user_group, "claims")
+@click.argument("username")
+@click.argument("changes", nargs=-1)
+def set_claims(username: str, changes: tuple[str, ...]) -> Result:
+    """Show or set standard claims: given_name=Ada address.locality=London email_verified=true; an empty one goes."""
+    user = users.get(username)
+    if changes:
+        users.set_claims(user, dict(change.partition("=")[::2] for change in changes), operator())
+    return dict(runtime().directory.claims(user))
+
+
 @command(user_group, "list")
 @click.option("--at-risk", is_flag=True)
 def list_users(at_risk: bool) -> Result:

@@ -35,6 +35,7 @@ class ClientRules:
         native: Any
         first_party: Any
         id_token_at_refresh: Any
+        userinfo_signed: Any
         enabled: Any
         valid_after: Any
 
@@ -96,6 +97,7 @@ class Client(ClientRules, Base):
     :ivar secret_hash: SHA-256 of a generated secret; None for a public client.
     :ivar first_party: consent is not asked; only administrators set it.
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
+    :ivar userinfo_signed: userinfo answers it with a signed JWT.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
@@ -120,6 +122,7 @@ class Client(ClientRules, Base):
     native: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
+    userinfo_signed: Mapped[bool] = mapped_column(default=False)
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)
@@ -157,7 +160,10 @@ class PendingAuthorization(Base):
 
 
 class AuthorizationCode(Base):
-    """A code (RFC 6749 section 4.1.2), with what the ID token will say about the sign-in."""
+    """A code (RFC 6749 section 4.1.2), with what the ID token will say about the sign-in.
+
+    :ivar claims: names of claims beyond those of the scope, for ``userinfo`` and for ``id_token``; so in tokens.
+    """
 
     __tablename__ = "idprotect_authorization_code"
 
@@ -168,6 +174,7 @@ class AuthorizationCode(Base):
     family_id: Mapped[str] = mapped_column(String(32))
     redirect_uri: Mapped[str | None] = mapped_column(Text)
     scope: Mapped[str] = mapped_column(Text)
+    claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     nonce: Mapped[str | None] = mapped_column(Text)
     code_challenge: Mapped[str | None] = mapped_column(String(128))
     acr: Mapped[str] = mapped_column(String(32))
@@ -196,6 +203,7 @@ class Token(Base):
     sign_in_id: Mapped[str | None] = mapped_column(String(32))
     scope: Mapped[str] = mapped_column(Text)
     granted_scope: Mapped[str] = mapped_column(Text)
+    claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     access_hash: Mapped[str] = mapped_column(String(64), unique=True)
     access_expires_at: Mapped[datetime]
     refresh_hash: Mapped[str | None] = mapped_column(String(64), unique=True)

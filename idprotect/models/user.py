@@ -17,6 +17,7 @@ class User(UserMixin, Base):  # type: ignore[misc]
 
     :ivar id: the opaque ``sub``, never reassigned.
     :ivar username: canonical, see :func:`idprotect.usernames.canonical`.
+    :ivar claims: what else is known of the person, by the names of :mod:`idprotect.standard_claims`.
     :ivar risk_level: level now, kept by :mod:`idprotect.protection` alone.
     :ivar recovered_at: when the password was last changed in the secure flow.
     :ivar recovery_began_at: when everything was ended so that a strong sign-in would restore the identity.
@@ -32,6 +33,7 @@ class User(UserMixin, Base):  # type: ignore[misc]
     host_id: Mapped[str | None] = mapped_column(String(128), unique=True)
     name: Mapped[str] = mapped_column(String(256), default="")
     email: Mapped[str | None] = mapped_column(String(320))
+    claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     groups: Mapped[list[str]] = mapped_column(default=list)
     roles: Mapped[list[str]] = mapped_column(default=list)
     enabled: Mapped[bool] = mapped_column(default=True)

@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grant
 from authlib.oauth2.rfc7636 import CodeChallenge
 from sqlalchemy import Row, bindparam, select, update
 
-from idprotect import audit, clock, gate, protection, sign_ins
+from idprotect import audit, clock, gate, protection, sign_ins, standard_claims
 from idprotect.audit import Event
 from idprotect.gate import Access, Endpoint
 from idprotect.keys import sha256
@@ -123,6 +123,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
                 "family_id": new_id(),
                 "redirect_uri": request.payload.redirect_uri,
                 "scope": request.scope,
+                "claims": _granted_claims(request),
                 "nonce": parameters.get("nonce"),
                 "code_challenge": parameters.get("code_challenge"),
                 "acr": request.wishes.reported(sign_in.acr),
@@ -156,6 +157,13 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
     def delete_authorization_code(self, authorization_code: "StoredCode") -> None:
         """Keep the used row: a second use has to be noticed."""
+
+
+def _granted_claims(request: ProtocolRequest) -> dict[str, list[str]]:
+    """Return the claims wished for by name, as far as the client is registered for their scopes."""
+    allowed = standard_claims.of_scopes(request.client.scopes)
+    wished = {"userinfo": request.wishes.userinfo, "id_token": request.wishes.id_token}
+    return {place: granted for place, names in wished.items() if (granted := sorted(names & allowed))}
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
@@ -262,6 +270,7 @@ def save_token(token: dict[str, Any], request: ProtocolRequest) -> None:
             "sign_in_id": proved.sign_in_id,
             "scope": token["scope"],
             "granted_scope": proved.get_scope(),
+            "claims": proved.claims,
             "access_hash": sha256(token["access_token"]),
             "access_expires_at": now + timedelta(seconds=token["expires_in"]),
             "refresh_hash": sha256(refresh) if refresh else None,

@@ -1,12 +1,13 @@
 """ID tokens (OIDC Core section 2): what really happened, signed with the newest key."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from authlib.oidc.core import OpenIDCode
 from authlib.oidc.core.grants.util import create_half_hash
 from joserfc import jwt
 
-from idprotect import clock
+from idprotect import clock, standard_claims
 from idprotect.models import User
 from idprotect.runtime import runtime, settings
 
@@ -41,7 +42,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
         }
         if nonce := getattr(proved, "nonce", None):
             claims["nonce"] = nonce
-        claims |= user_claims(request.user, token["scope"])
+        claims |= user_claims(request.user, token["scope"], proved.claims.get("id_token", ()))
         key = runtime().keys.signing_key()
         return jwt.encode({"alg": algorithm, "kid": key.kid}, claims, key, [algorithm])
 
@@ -58,16 +59,15 @@ class RefreshedIdToken(IdToken):
             super().process_token(grant, response)
 
 
-def user_claims(user: User, scope: str) -> dict[str, Any]:
-    """Return the claims that the scopes allow (OIDC Core section 5.4)."""
-    wanted = {"sub"}
-    for name in scope.split():
-        wanted |= SCOPE_CLAIMS.get(name, frozenset())
-    known = runtime().directory.claims(user) | {"sub": user.id}
-    return {name: value for name, value in known.items() if name in wanted}
+def user_claims(user: User, scope: str, names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the claims that the scopes allow (OIDC Core section 5.4), and those that were granted by name."""
+    wanted = standard_claims.of_scopes(scope.split()) | set(names) & standard_claims.ALL
+    known = runtime().directory.claims(user)
+    return {**{name: value for name, value in known.items() if name in wanted}, "sub": user.id}
 
 
-SCOPE_CLAIMS: dict[str, frozenset[str]] = {
-    "profile": frozenset({"name", "preferred_username"}),
-    "email": frozenset({"email", "email_verified"}),
-}
+def signed_userinfo(claims: Mapping[str, Any], client_id: str) -> str:
+    """Sign the answer of userinfo (OIDC Core section 5.3.2); its type keeps it from passing for another token."""
+    algorithm, key = runtime().keys.algorithm, runtime().keys.signing_key()
+    header = {"alg": algorithm, "kid": key.kid, "typ": "userinfo+jwt"}
+    return jwt.encode(header, {**claims, "iss": settings().issuer, "aud": client_id}, key, [algorithm])

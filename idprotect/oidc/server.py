@@ -5,17 +5,21 @@ from typing import Any
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from flask import Response, json
 
+from idprotect import standard_claims
 from idprotect.consents import SCOPES
 from idprotect.models import ClientRules
 from idprotect.oidc import clients, responses
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
-from idprotect.oidc.id_token import SCOPE_CLAIMS, IdToken, RefreshedIdToken
+from idprotect.oidc.id_token import IdToken, RefreshedIdToken
 from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.oidc.wishes import LADDER
 from idprotect.runtime import runtime, settings
+
+#: What ID tokens say about the sign-in.
+ID_TOKEN_CLAIMS = {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}
 
 
 class _Unprinted(dict[str, Any]):
@@ -100,17 +104,14 @@ def metadata() -> dict[str, Any]:
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [runtime().keys.algorithm],
+        "userinfo_signing_alg_values_supported": [runtime().keys.algorithm],
         "token_endpoint_auth_methods_supported": list(clients.METHODS),
         "introspection_endpoint_auth_methods_supported": secret_methods,
         "revocation_endpoint_auth_methods_supported": list(clients.METHODS),
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": list(LADDER),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "claims_supported": sorted(
-            {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}.union(
-                *SCOPE_CLAIMS.values()
-            )
-        ),
+        "claims_supported": sorted(standard_claims.ALL | ID_TOKEN_CLAIMS),
         "claim_types_supported": ["normal"],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,

@@ -5,13 +5,14 @@ A voluntary wish is met as far as possible, an essential one or not at all.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
+from idprotect import standard_claims
 from idprotect.oidc import hints
 
 LADDER = ("aal1", "aal2")
@@ -38,6 +39,11 @@ class Wishes:
     levels: tuple[str, ...] = ()
     is_essential: bool = False
     subject: str | None = None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes that the claims belong to: what the person has to agree to."""
+        return standard_claims.scopes_of(self.userinfo | self.id_token)
 
     @property
     def step_up(self) -> bool:
@@ -122,12 +128,6 @@ def _subject(parameters: Mapping[str, str], claims: Mapping[str, Mapping[str, An
     if subject is not None and not (subject.isascii() and subject.isprintable()):
         raise _not_understood()
     return subject
-
-
-def scopes_of(names: Iterable[str], claims_of_scope: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Return the scopes to which claims belong."""
-    wished = set(names)
-    return frozenset(scope for scope, claims in claims_of_scope.items() if claims & wished)
 
 
 def _not_understood() -> InvalidRequestError:

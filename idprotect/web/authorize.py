@@ -166,7 +166,7 @@ def _wanted(oauth_request: ProtocolRequest, grant: object) -> Wanted:
     return Wanted(
         client_id=client.id,
         client_name=client.name,
-        scopes=frozenset(oauth_request.scope.split()),
+        scopes=frozenset(oauth_request.scope.split()) | oauth_request.wishes.scopes & set(client.scopes),
         payload=parameters,
         user_id=oauth_request.wishes.subject,
         step_up=oauth_request.wishes.step_up,

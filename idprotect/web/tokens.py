@@ -12,7 +12,7 @@ from idprotect.models import session
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import server as oidc_server
 from idprotect.oidc import tokens
-from idprotect.oidc.id_token import user_claims
+from idprotect.oidc.id_token import signed_userinfo, user_claims
 from idprotect.oidc.server import Server
 from idprotect.runtime import runtime
 
@@ -37,15 +37,28 @@ def revoke() -> Response:
 
 def userinfo() -> Response:
     """Claims about the user of an access token (OIDC Core section 5.3)."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not value.strip():
+    value = _bearer_token()
+    if value is None:
         return _challenge(401, None)
-    presented = tokens.find(value.strip())
+    presented = tokens.find(value)
     if presented is None or presented.is_refresh or not presented.active:
         return _challenge(401, "invalid_token")
-    if "openid" not in presented.token.scope.split():
+    token = presented.token
+    if "openid" not in token.scope.split():
         return _challenge(403, "insufficient_scope")
-    return jsonify(user_claims(presented.user, presented.token.scope))
+    claims = user_claims(presented.user, token.scope, token.claims.get("userinfo", ()))
+    if presented.client.userinfo_signed:
+        return Response(signed_userinfo(claims, token.client_id), mimetype="application/jwt")
+    return jsonify(claims)
+
+
+def _bearer_token() -> str | None:
+    """Return the access token of a request (RFC 6750 section 2): of its header, or of a form; never of the query."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    sent = request.form.getlist("access_token") if request.method == "POST" else []
+    if "Authorization" in request.headers:
+        return value.strip() or None if scheme.lower() == "bearer" and not sent else None
+    return sent[0] or None if len(sent) == 1 else None
 
 
 def jwks() -> Response:

@@ -513,11 +513,16 @@ def test_userinfo_without_a_good_token_is_a_401(server: Server, header: str) -> 
     assert ("invalid_token" in challenge) == sent
 
 
-def test_an_access_token_in_the_url_or_body_is_not_read(server: Server, signed_in: Person) -> None:
-    """A 14.2.1, O 6750 5.3: tokens in URLs stand in logs; the header is the one way."""
+def test_an_access_token_in_the_url_is_not_read(server: Server, signed_in: Person) -> None:
+    """A 14.2.1, O 6750 2.2 and 5.3: tokens in URLs stand in logs; header or form, and one of them."""
     token = server.application().tokens(signed_in)["access_token"]
+    form, header = {"access_token": token}, {"Authorization": f"Bearer {token}"}
     assert server.send("GET", f"/userinfo?access_token={token}").status_code == 401
-    assert server.send("POST", "/userinfo", {"access_token": token}).status_code == 401
+    assert server.send("POST", f"/userinfo?access_token={token}").status_code == 401
+    assert server.send("POST", "/userinfo", form).status_code == 200
+    assert server.send("POST", "/userinfo", form, header).status_code == 401
+    assert server.send("POST", "/userinfo", {"access_token": [token, token]}).status_code == 401
+    assert server.send("POST", "/userinfo", {"access_token": ""}).status_code == 401
 
 
 def test_an_access_token_lives_for_ten_minutes(server: Server, signed_in: Person) -> None:

@@ -201,6 +201,150 @@ def test_what_changes_nothing_is_accepted(application: Application, signed_in: P
         assert "code" in application.ask(signed_in, **changes)
 
 
+# Claims
+
+EVERYTHING = {
+    "given_name": "Ada",
+    "family_name": "Lovelace",
+    "middle_name": "Augusta",
+    "nickname": "Enchantress",
+    "profile": "https://ada.example/",
+    "picture": "https://ada.example/me.jpg",
+    "website": "https://ada.example/",
+    "gender": "female",
+    "birthdate": "1815-12-10",
+    "zoneinfo": "Europe/London",
+    "locale": "en-GB",
+    "email_verified": "true",
+    "phone_number": "+44 20 7946 0000",
+    "phone_number_verified": "false",
+    "address.street_address": "12 St James's Square",
+    "address.locality": "London",
+    "address.country": "GB",
+}
+
+
+@pytest.fixture
+def known(server: Server) -> Person:
+    """Somebody of whom everything is known."""
+    person = server.person(name="Ada Lovelace")
+    claims = [f"{name}={value}" for name, value in EVERYTHING.items()]
+    result = server.cli("user", "claims", person.username, *claims)
+    assert result.exit_code == 0, result.output
+    return person.sign_in()
+
+
+def userinfo(application: Application, person: Person, **changes: str | None) -> dict[str, object]:
+    """Return what userinfo says after a request."""
+    answer = application.redeem(application.ask(person, **changes)["code"]).get_json()
+    return dict(application.userinfo(answer["access_token"]).get_json())
+
+
+def test_each_scope_has_its_claims(server: Server, application: Application, known: Person) -> None:
+    """C 5.4: profile, email, address, phone, each with the standard claims in the types of section 5.1."""
+    profile = userinfo(application, known, scope="openid profile")
+    assert profile.keys() == {
+        *("sub", "name", "preferred_username", "given_name", "family_name", "middle_name", "nickname"),
+        *("profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"),
+    }
+    assert isinstance(profile["updated_at"], int)
+    email = userinfo(application, known, scope="openid email")
+    assert (email["email"], email["email_verified"]) == (f"{known.username}@example.org", True)
+    phone = userinfo(application, known, scope="phone openid")
+    assert phone.keys() == {"sub", "phone_number", "phone_number_verified"}
+    assert phone["phone_number_verified"] is False
+    address = userinfo(application, known, scope="openid address")["address"]
+    assert address == {"street_address": "12 St James's Square", "locality": "London", "country": "GB"}
+    everything = userinfo(application, known, scope="openid profile email address phone")
+    assert everything.keys() == {*profile, *email, *phone, "address"}
+
+
+def test_claims_can_be_wished_for_one_by_one(application: Application, known: Person) -> None:
+    """C 5.5: by name, for userinfo and for the ID token, also at a refresh; null and details alike."""
+    wished = {"userinfo": {"name": {"essential": True}, "website": None}, "id_token": {"nickname": None}}
+    request = application.ask(known, scope="openid offline_access", claims=json.dumps(wished))
+    tokens = application.redeem(request["code"]).get_json()
+    refreshed = application.refresh(tokens["refresh_token"]).get_json()
+    for answer in (tokens, refreshed):
+        claims = application.userinfo(answer["access_token"]).get_json()
+        assert claims.keys() == {"sub", "name", "website"}
+    id_claims = application.claims(tokens["id_token"])
+    assert id_claims["nickname"] == "Enchantress"
+    assert not {"name", "website"} & id_claims.keys()
+
+
+def test_claims_that_nobody_knows_are_left_out(application: Application, signed_in: Person) -> None:
+    """C 5.5.1: not even an essential claim that is missing is an error; what is internal is no claim."""
+    wished = {
+        "userinfo": {"birthdate": {"essential": True}, "password_hash": None, "sub": None, "\x00": None}
+    }
+    assert userinfo(application, signed_in, scope="openid", claims=json.dumps(wished)).keys() == {"sub"}
+
+
+def test_a_client_gets_no_claim_of_a_scope_that_it_may_not_have(server: Server, known: Person) -> None:
+    """A 10.7.x: what is wished for by name is under the same rule as what is wished for by scope."""
+    application = server.application(scopes=("openid", "profile"))
+    wished = json.dumps({"userinfo": {"email": None, "nickname": None}, "id_token": {"phone_number": None}})
+    assert userinfo(application, known, scope="openid", claims=wished).keys() == {"sub", "nickname"}
+
+
+def test_the_person_agrees_to_claims_too(server: Server, known: Person) -> None:
+    """C017: the consent page names the scope that a claim belongs to; one without it does not cover it."""
+    application = server.application(first_party=False)
+    known.go(application.url(scope="openid")).submit(button="allow")
+    assert "code" in known.answer
+    wished = json.dumps({"userinfo": {"phone_number": None}})
+    known.go(application.url(scope="openid", claims=wished))
+    assert known.step == "consent"
+    assert "telephone number" in known.page.text
+    known.submit(button="allow")
+    tokens = application.redeem(known.answer["code"]).get_json()
+    assert tokens["scope"] == "openid"
+    assert "phone_number" in application.userinfo(tokens["access_token"]).get_json()
+
+
+def test_userinfo_can_be_signed(server: Server, known: Person) -> None:
+    """C 5.3.2: a JWT with iss and aud, of a type that passes for no ID token."""
+    application = server.application(userinfo_signed=True)
+    token = application.tokens(known)["access_token"]
+    for method in ("GET", "POST"):
+        answer = application.userinfo(token, method)
+        assert answer.mimetype == "application/jwt"
+        claims = application.claims(answer.text)
+        assert (claims["iss"], claims["aud"], claims["sub"]) == (ISSUER, application.id, known.user_id)
+        assert claims["nickname"] == "Enchantress"
+    assert application.ask(known, prompt="none", id_token_hint=answer.text)["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sub=x",
+        "name=x",
+        "email=x",
+        "iss=x",
+        "address=x",
+        "address.planet=x",
+        "birthdate.x=y",
+        "nickname=a\x1b",
+    ]
+    + ["email_verified=maybe", "nickname=" + "x" * 1001, "updated_at=1"],
+)
+def test_claims_that_cannot_be_set(server: Server, change: str) -> None:
+    """What the account says is set there; nothing that is no standard claim gets into tokens."""
+    result = server.cli("user", "claims", server.person().username, change)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_claim_can_be_taken_away(server: Server, application: Application, known: Person) -> None:
+    """An empty one goes."""
+    assert server.cli("user", "claims", known.username, "nickname=", "address.locality=").exit_code == 0
+    claims = userinfo(application, known, scope="openid profile address")
+    assert "nickname" not in claims
+    assert claims["address"] == {"street_address": "12 St James's Square", "country": "GB"}
+
+
 # PKCE, or not
 
 
