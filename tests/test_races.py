@@ -791,7 +791,9 @@ def test_connections_that_the_server_ended_are_replaced_unnoticed(
 ) -> None:
     """Section 12, database restarts: no request fails because its connection died while it lay idle."""
     app = build_app("http://localhost:1", tmp_path, keys, IDPROTECT_DATABASE_URL=postgres_url)
-    end = text("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()")
+    end = text(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
+    )
     with app.app_context():
         migrations.upgrade()
         engine, ours = runtime().db.engine, text("SELECT pg_backend_pid()")
