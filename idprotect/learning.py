@@ -15,7 +15,7 @@ from sqlalchemy import Executable, bindparam, select, update
 from idprotect import clock, counts
 from idprotect.models import RiskProfile, SignIn, User, dialect, insert, run, session, table_of
 from idprotect.models.base import UtcDateTime
-from idprotect.risk import Attempt, Learning, Profile, Result, RiskLevel, changes, learn
+from idprotect.risk import Attempt, Learning, Profile, Result, RiskLevel, changes, learn, stored_profile
 from idprotect.runtime import settings
 
 log = logging.getLogger("idprotect.learning")
@@ -35,7 +35,7 @@ def rules() -> Learning:
 
 def read(document: Any) -> Profile:
     """Return what is habitual for a user, as it is stored; None: nothing is yet."""
-    return Profile.from_dict(document) if document is not None else Profile()
+    return stored_profile.load(document) if document is not None else Profile()
 
 
 def outcome(
@@ -100,7 +100,7 @@ def _change(user_id: str, change: Callable[[Profile], None]) -> None:
         written = run(
             _write_statement(dialect()),
             user_id=user_id,
-            document=profile.to_dict(),
+            document=stored_profile.dump(profile),
             version=version + 1,
             read=version,
             now=clock.now(),

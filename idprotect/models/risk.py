@@ -19,7 +19,7 @@ class RiskProfile(Base):
     __tablename__ = "idprotect_risk_profile"
 
     user_id: Mapped[str] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), primary_key=True)
-    document: Mapped[dict[str, Any]]
+    document: Mapped[list[Any]]
     version: Mapped[int]
     changed_at: Mapped[datetime]
 

@@ -1,13 +1,9 @@
 """The profiles of a replay: those in use as objects, the rest as packed JSON, some 600 bytes a user."""
 
 import json
-import zlib
 from collections import OrderedDict
-from dataclasses import fields
-from operator import attrgetter
-from typing import Any
 
-from idprotect.risk.profile import Device, Failure, Point, Profile, Seen
+from idprotect.risk import Profile, stored_profile
 
 #: Profiles in use; some ten kilobytes each.
 MOST_IN_USE = 8192
@@ -38,43 +34,11 @@ class Profiles:
         return profile
 
 
-def _names(kind: Any) -> list[str]:
-    return [field.name for field in fields(kind)]
-
-
-_values_of = {kind: attrgetter(*_names(kind)) for kind in (Profile, Seen, Point, Device, Failure)}
-_PROFILE, _POINT_IN_DEVICE = _names(Profile), _names(Device).index("point")
-
-
 def pack(profile: Profile) -> bytes:
-    """Write a profile as small as JSON allows: values without their names."""
-    seen, point, device, failure = (_values_of[kind] for kind in (Seen, Point, Device, Failure))
-    held = dict(zip(_PROFILE, _values_of[Profile](profile), strict=True))
-    held["last"] = point(profile.last) if profile.last is not None else None
-    held["seen"] = {key: seen(value) for key, value in profile.seen.items()}
-    for name in ("devices", "sessions"):
-        held[name] = {key: _packed_device(device(value)) for key, value in held[name].items()}
-    held["failures"] = [failure(value) for value in profile.failures]
-    return zlib.compress(json.dumps(list(held.values()), separators=(",", ":")).encode(), FASTEST)
+    """Write a profile as small as JSON allows."""
+    return json.dumps(stored_profile.dump(profile), separators=(",", ":")).encode()
 
 
 def unpack(packed: bytes) -> Profile:
     """Read a packed profile."""
-    held = dict(zip(_PROFILE, json.loads(zlib.decompress(packed)), strict=True))
-    held["last"] = Point(*held["last"]) if held["last"] is not None else None
-    held["seen"] = {key: Seen(*value) for key, value in held["seen"].items()}
-    for name in ("devices", "sessions"):
-        held[name] = {key: _device(value) for key, value in held[name].items()}
-    held["failures"] = [Failure(*value) for value in held["failures"]]
-    return Profile(**held)
-
-
-def _packed_device(values: tuple[Any, ...]) -> list[Any]:
-    packed = list(values)
-    packed[_POINT_IN_DEVICE] = _values_of[Point](packed[_POINT_IN_DEVICE])
-    return packed
-
-
-def _device(values: list[Any]) -> Device:
-    values[_POINT_IN_DEVICE] = Point(*values[_POINT_IN_DEVICE])
-    return Device(*values)
+    return stored_profile.load(json.loads(packed))

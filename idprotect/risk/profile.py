@@ -5,9 +5,8 @@ Addresses are kept as pseudonyms only. A profile is a value: the caller reads it
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from idprotect.risk.attempt import Attempt, Kind
 from idprotect.risk.network import Location
@@ -289,24 +288,6 @@ class Profile:
         if len(mine) > MOST_VALUES:
             del self.seen[min(mine, key=lambda other: self.seen[other].last)]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the form in which it is stored."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> "Profile":
-        """Make a profile from its stored form."""
-        return cls(
-            **{
-                **stored,
-                "last": Point(**stored["last"]) if stored["last"] else None,
-                "seen": {key: Seen(**seen) for key, seen in stored["seen"].items()},
-                "devices": {key: _load_device(device) for key, device in stored["devices"].items()},
-                "sessions": {key: _load_device(device) for key, device in stored["sessions"].items()},
-                "failures": [Failure(**failure) for failure in stored["failures"]],
-            }
-        )
-
 
 def values(attempt: Attempt) -> Iterator[tuple[str, object]]:
     """Return what an attempt would teach, by kind; what is not known teaches nothing."""
@@ -351,10 +332,6 @@ def _device(attempt: Attempt, former: Device | None, device: str | None) -> Devi
         model=attempt.model,
         device=device,
     )
-
-
-def _load_device(stored: dict[str, Any]) -> Device:
-    return Device(**{**stored, "point": Point(**stored["point"])})
 
 
 def _keep(kept: dict[str, Device], key: str, device: Device, most: int) -> None:
