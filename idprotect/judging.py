@@ -131,14 +131,14 @@ def _attempt(user_id: str | None, visitor: Visitor, kind: Kind) -> Attempt:
 
 
 def _pseudonyms(address: str) -> tuple[str, str]:
-    network = Network(address)
-    return _pseudonym(runtime().keys.pepper, network.site), _pseudonym(runtime().keys.pepper, network.block)
+    return _pseudonyms_under(runtime().keys.pepper, address)
 
 
 @lru_cache(maxsize=4096)
-def _pseudonym(_pepper: bytes, text: str) -> str:
-    """Return a keyed hash, from which nobody without the key can tell the address."""
-    return runtime().keys.keyed_hash("address", text)[:20]
+def _pseudonyms_under(_pepper: bytes, address: str) -> tuple[str, str]:
+    """Return keyed hashes of address and neighbourhood, from which nobody without the key can tell them."""
+    network, keyed_hash = Network(address), runtime().keys.keyed_hash
+    return keyed_hash("address", network.site)[:20], keyed_hash("address", network.block)[:20]
 
 
 def _trusted(assessment: Assessment) -> Assessment:

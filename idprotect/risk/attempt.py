@@ -1,6 +1,6 @@
 """One attempt to use an account, in the words that the model understands: who, when, from where, with what."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -84,7 +84,11 @@ class Attempt:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form in which it is stored."""
-        return asdict(self)
+        # By hand: dataclasses.asdict copies everything deeply, which each sign-in would pay for.
+        return _values(self) | {
+            "browser": _values(self.browser),
+            "network": _values(self.network) | {"location": self._location()} if self.network else None,
+        }
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Attempt":
@@ -94,6 +98,9 @@ class Attempt:
             network["location"] = Location(**network["location"])
         known = {"kind": Kind(stored["kind"]), "browser": Browser(**stored["browser"])}
         return cls(**{**stored, **known, "network": Network(**network) if network is not None else None})
+
+    def _location(self) -> dict[str, Any] | None:
+        return _values(self.network.location) if self.network and self.network.location else None
 
     @property
     def country(self) -> str | None:
@@ -106,3 +113,10 @@ class Attempt:
         if self.network is None or self.network.location is None or self.network.location.city is None:
             return None
         return f"{self.network.location.city}/{self.network.asn}"
+
+
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in (Attempt, Browser, Network, Location)}
+
+
+def _values(of: Any) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in _NAMES[type(of)]}
