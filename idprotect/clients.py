@@ -38,6 +38,7 @@ def create(
     backchannel_logout_uri: str | None = None,
     pkce: str = "required",
     userinfo_signed: bool = False,
+    require_pushed: bool = False,
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, which can be shown this once.
 
@@ -77,6 +78,7 @@ def create(
         scopes=list(scopes),
         pkce=pkce,
         userinfo_signed=userinfo_signed,
+        require_pushed=require_pushed,
         native=native,
         first_party=first_party,
         id_token_at_refresh=id_token_at_refresh,

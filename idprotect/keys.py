@@ -17,14 +17,16 @@ from typing import Any, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from joserfc.jwk import ECKey, JWKRegistry, KeyParameters, RSAKey
+from joserfc.jwk import ECKey, JWKRegistry, KeyParameters, OKPKey, RSAKey
 
 from idprotect.errors import ConfigurationError
 
 #: Of at least 128 bits (ASVS 11.2.3). RS256 is what every client knows; ES256 costs a thirtieth of it.
 RSA_BITS = 3072
 CURVE = "P-256"
-SigningKey = RSAKey | ECKey
+SigningKey = RSAKey | ECKey | OKPKey
+#: What tokens can be signed with.
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 NONCE_BYTES = 12
 
 
@@ -131,6 +133,8 @@ class KeyRing:
         key: SigningKey
         if self.algorithm == "ES256":
             key = ECKey.generate_key(CURVE, members, private=True)
+        elif self.algorithm == "EdDSA":
+            key = OKPKey.generate_key("Ed25519", members, private=True)
         else:
             key = RSAKey.generate_key(RSA_BITS, members, private=True)
         # All processes that start at once agree on the one file name of a first key.

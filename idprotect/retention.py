@@ -10,6 +10,7 @@ from idprotect.models import (
     Challenge,
     LogoutNotice,
     PendingAuthorization,
+    PushedRequest,
     Receipt,
     RiskDetection,
     SignIn,
@@ -34,6 +35,7 @@ def purge(keep_days: int) -> dict[str, int]:
         "pending_authorizations": rows_changed(
             delete(PendingAuthorization).where(PendingAuthorization.expires_at < expired)
         ),
+        "pushed_requests": rows_changed(delete(PushedRequest).where(PushedRequest.expires_at < expired)),
         "codes": rows_changed(delete(AuthorizationCode).where(AuthorizationCode.expires_at < expired)),
         "tokens": rows_changed(delete(Token).where(Token.family_expires_at < expired)),
         "challenges": rows_changed(delete(Challenge).where(Challenge.expires_at < expired)),

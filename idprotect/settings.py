@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from idprotect.errors import ConfigurationError
 from idprotect.intelligence import sources
+from idprotect.keys import ALGORITHMS
 from idprotect.risk import Detector
 from idprotect.risk.detections import DETECTIONS, SESSION_DETECTIONS
 
@@ -77,8 +78,9 @@ class Settings:
     argon2_time_cost: int = 2
     argon2_memory_kib: int = 19 * 1024
     argon2_parallelism: int = 1
-    #: Of ID tokens: ``RS256`` (RSA, 3072 bits), which every client knows, or ``ES256``, which is far cheaper to sign.
-    signing_algorithm: Literal["RS256", "ES256"] = "RS256"
+    #: Of ID tokens: ``RS256`` (RSA, 3072 bits), which every client knows, ``PS256``; ``ES256``, ``EdDSA`` (Ed25519),
+    #: which are far cheaper to sign.
+    signing_algorithm: Literal["RS256", "PS256", "ES256", "EdDSA"] = "RS256"
     #: How many passwords are hashed at once in one process.
     parallel_hashes: int = 2
 
@@ -164,7 +166,7 @@ class Settings:
             ("DETECTOR_FAILURE", self.detector_failure, ("refuse", "high_risk")),
             ("SMS_SENDER", self.sms_sender, ("outbox", "http", "null")),
             ("MAIL_SENDER", self.mail_sender, ("outbox", "smtp", "null")),
-            ("SIGNING_ALGORITHM", self.signing_algorithm, ("RS256", "ES256")),
+            ("SIGNING_ALGORITHM", self.signing_algorithm, ALGORITHMS),
             ("SMTP_TLS", self.smtp_tls, ("none", "starttls", "tls")),
         ):
             if value not in choices:

@@ -37,6 +37,7 @@ idprotect.add_command(client_group)
 @click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
 @click.option("--first-party", is_flag=True, help="Consent is not asked.")
 @click.option("--id-token-at-refresh", is_flag=True, help="It wants a new ID token with each refresh.")
+@click.option("--require-pushed", is_flag=True, help="It pushes all its authorization requests (RFC 9126).")
 @click.option("--userinfo-signed", is_flag=True, help="Userinfo answers it with a signed JWT.")
 @click.option(
     "--auth-method",

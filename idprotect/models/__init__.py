@@ -19,6 +19,7 @@ from idprotect.models.oauth import (
     Consent,
     LogoutNotice,
     PendingAuthorization,
+    PushedRequest,
     Token,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
@@ -49,6 +50,7 @@ __all__ = [
     "LogoutNotice",
     "PendingAuthorization",
     "PolicyVersion",
+    "PushedRequest",
     "Receipt",
     "RecoveryCode",
     "RiskCount",

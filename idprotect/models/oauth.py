@@ -32,6 +32,7 @@ class ClientRules:
         grant_types: Any
         scopes: Any
         pkce: Any
+        require_pushed: Any
         native: Any
         first_party: Any
         id_token_at_refresh: Any
@@ -98,6 +99,7 @@ class Client(ClientRules, Base):
     :ivar first_party: consent is not asked; only administrators set it.
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
     :ivar userinfo_signed: userinfo answers it with a signed JWT.
+    :ivar require_pushed: authorization requests come by RFC 9126 only.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
@@ -119,6 +121,7 @@ class Client(ClientRules, Base):
     grant_types: Mapped[list[str]]
     scopes: Mapped[list[str]]
     pkce: Mapped[str] = mapped_column(String(16), default="required")
+    require_pushed: Mapped[bool] = mapped_column(default=False)
     native: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
@@ -157,6 +160,18 @@ class PendingAuthorization(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     consumed_at: Mapped[datetime | None]
+
+
+class PushedRequest(Base):
+    """A validated authorization request that its application sent itself (RFC 9126), to be referred to once."""
+
+    __tablename__ = "idprotect_pushed_request"
+
+    reference_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(128))
+    parameters: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
 
 
 class AuthorizationCode(Base):

@@ -95,6 +95,8 @@ def metadata() -> dict[str, Any]:
         "jwks_uri": f"{issuer}/jwks",
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
+        "require_pushed_authorization_requests": False,
         "end_session_endpoint": f"{issuer}/end-session",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,

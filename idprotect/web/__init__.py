@@ -19,7 +19,9 @@ GET, POST = ["GET"], ["POST"]
 BOTH = GET + POST
 
 #: POSTed by applications, not by browsers on behalf of a person: no form token, no check of the origin.
-PROTOCOL_ENDPOINTS = frozenset({"authorize", "token", "introspect", "revoke", "userinfo", "end_session"})
+PROTOCOL_ENDPOINTS = frozenset(
+    {"authorize", "token", "introspect", "revoke", "userinfo", "end_session", "push"}
+)
 
 #: Where a GET gives a code out or ends a sign-in, as the protocol wants it; a HEAD must change nothing: there is none.
 CODE_ENDPOINTS = frozenset({"authorize", "resume", "end_session", "leave"})
@@ -31,6 +33,7 @@ ROUTES = (
     ("/cancel/<pending_id>", "cancel", authorize.cancel, POST),
     ("/interaction/<pending_id>/<step>", "interaction", interaction.interaction, BOTH),
     ("/token", "token", tokens.token, POST),
+    ("/par", "push", tokens.push, POST),
     ("/userinfo", "userinfo", tokens.userinfo, BOTH),
     ("/introspect", "introspect", tokens.introspect, POST),
     ("/revoke", "revoke", tokens.revoke, POST),

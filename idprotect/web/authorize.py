@@ -22,8 +22,8 @@ from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, session
+from idprotect.oidc import pushed_requests, responses, wishes
 from idprotect.oidc import requests as protocol
-from idprotect.oidc import responses, wishes
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
 from idprotect.oidc.wishes import UnmetAuthenticationRequirements
@@ -39,8 +39,12 @@ def authorize() -> Response:
     """Take an authorization request (RFC 6749 section 4.1.1, OIDC Core section 3.1.2.1)."""
     oauth_request = None
     try:
-        oauth_request = protocol.read(request, body=request.method == "POST")
-        grant = _validate(oauth_request)
+        sent = protocol.read(request, body=request.method == "POST")
+        oauth_request = pushed_requests.resolve(sent)
+        grant = validate(oauth_request)
+        if oauth_request is sent and oauth_request.client.require_pushed:
+            raise _at_client(InvalidRequestError("The request has to be pushed."), oauth_request)
+        pushed_requests.use(sent)
         wanted = _wanted(oauth_request, grant)
         if request.method == "POST":
             # A cross-site POST comes without our SameSite cookies: keep it, and look again by GET.
@@ -60,7 +64,7 @@ def resume(pending_id: str) -> Response:
         return _back_to_page(pending)
     oauth_request = stored_request(pending)
     try:
-        grant = _validate(oauth_request)
+        grant = validate(oauth_request)
         return _answer(oauth_request, grant, wanted_of(pending), pending)
     except OAuth2Error as error:
         return _refuse(error, oauth_request)
@@ -88,7 +92,7 @@ def deny(pending: Pending) -> Response:
         return error_page(200, "Cancelled", "Nothing was changed. You can close this page.")
     oauth_request = stored_request(pending)
     try:
-        _validate(oauth_request)
+        validate(oauth_request)
         return _refuse(_at_client(AccessDeniedError(), oauth_request), oauth_request)
     except OAuth2Error as error:
         return _refuse(error, oauth_request)
@@ -124,7 +128,7 @@ def _answer(oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending:
     return response
 
 
-def _validate(oauth_request: ProtocolRequest) -> object:
+def validate(oauth_request: ProtocolRequest) -> object:
     """Let Authlib validate client, redirect URI, scope and PKCE; and answer what is not supported."""
     grant = _server().get_consent_grant(oauth_request, end_user=None)
     parameters = oauth_request.payload.data

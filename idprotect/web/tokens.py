@@ -9,12 +9,14 @@ from flask import Response, json, jsonify, request
 
 from idprotect.errors import EvaluationError, TooManyAttempts
 from idprotect.models import session
+from idprotect.oidc import pushed_requests, tokens
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import server as oidc_server
-from idprotect.oidc import tokens
 from idprotect.oidc.id_token import signed_userinfo, user_claims
+from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
 from idprotect.runtime import runtime
+from idprotect.web.authorize import validate
 
 log = logging.getLogger("idprotect.web")
 PUBLIC_FOR_MINUTES = "public, max-age=300"
@@ -23,6 +25,24 @@ PUBLIC_FOR_MINUTES = "public, max-age=300"
 def token() -> Response:
     """The token endpoint (RFC 6749 section 3.2): POST, parameters in the body only."""
     return _answer(lambda oauth_request: _server().create_token_response(oauth_request))
+
+
+def push() -> Response:
+    """Take a pushed authorization request (RFC 9126)."""
+    return _answer(_push)
+
+
+def _push(oauth_request: ProtocolRequest) -> Response:
+    """Validate it as the authorize endpoint would; but errors are for the application alone, never redirected."""
+    pushed = pushed_requests.push(oauth_request)
+    try:
+        validate(pushed)
+    except OAuth2Error as error:
+        error.redirect_uri = None
+        raise
+    response = jsonify(pushed_requests.store(pushed.payload.data))
+    response.status_code = 201
+    return response
 
 
 def introspect() -> Response:

@@ -180,26 +180,33 @@ def test_the_newest_key_signs_however_they_were_made(tmp_path: Path) -> None:
         assert [key["kid"] for key in other.public_jwks()["keys"]] == kids
 
 
-def test_id_tokens_can_be_signed_with_an_elliptic_curve(tmp_path: Path, keys: Path) -> None:
-    """SR6 ID tokens, ES256 selectable: the new key signs at once, and what the old one signed stays valid."""
+OTHER_ALGORITHMS = ["PS256", "ES256", "EdDSA"]
+
+
+@pytest.mark.parametrize("algorithm", OTHER_ALGORITHMS)
+def test_id_tokens_can_be_signed_otherwise(tmp_path: Path, keys: Path, algorithm: str) -> None:
+    """SR6 ID tokens, others selectable: the new key signs at once, and what the old one signed stays valid."""
     old = KeyRing(tmp_path).signing_key()
-    ring = KeyRing(tmp_path, "ES256")
-    new, other = ring.signing_key(), KeyRing(tmp_path, "ES256").signing_key()
-    assert (old.alg, new.alg, other.kid) == ("RS256", "ES256", new.kid)
+    ring = KeyRing(tmp_path, algorithm)
+    new, other = ring.signing_key(), KeyRing(tmp_path, algorithm).signing_key()
+    assert (old.alg, new.alg, other.kid) == ("RS256", algorithm, new.kid)
     assert {key["kid"] for key in ring.public_jwks()["keys"]} == {old.kid, new.kid}
     assert not [key for key in ring.public_jwks()["keys"] if "d" in key]
     rotated = ring.rotate()
-    assert (ring.signing_key().kid, ring.signing_key().alg) == (rotated, "ES256")
+    assert (ring.signing_key().kid, ring.signing_key().alg) == (rotated, algorithm)
     assert KeyRing(tmp_path).signing_key().kid == old.kid, "and back again"
 
 
-def test_an_elliptic_signature_is_announced_and_verifies(make_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("algorithm", OTHER_ALGORITHMS)
+def test_another_signature_is_announced_and_verifies(
+    make_world: Callable[..., World], algorithm: str
+) -> None:
     """SR6 ID tokens: the relying party finds the algorithm in the metadata, checks at_hash by it, and lets people in."""
-    world = make_world(IDPROTECT_SIGNING_ALGORITHM="ES256")
+    world = make_world(IDPROTECT_SIGNING_ALGORITHM=algorithm)
     user_id = world.make_user()
     assert world.browser().start().sign_in().claims()["sub"] == user_id
     announced = world.browser().http.get(f"{world.url}/.well-known/openid-configuration").json()
-    assert announced["id_token_signing_alg_values_supported"] == ["ES256"]
+    assert announced["id_token_signing_alg_values_supported"] == [algorithm]
 
 
 def test_an_issuer_may_have_a_path(tmp_path: Path, keys: Path) -> None:

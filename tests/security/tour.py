@@ -276,6 +276,7 @@ def _make_mistakes(place: Place) -> None:
     nobody.go("HEAD", "/sign-out")
     nobody.go("POST", "/introspect", {"token": "x"})
     nobody.go("POST", "/revoke", {"token": "x"})
+    nobody.go("POST", "/par", {"client_id": "x"})
     nobody.go("POST", "/sign-out", {})
     nobody.go("POST", "/sign-out", {}, headers={"Sec-Fetch-Site": "cross-site"})
     nobody.go("POST", "/sign-out", {"x": "x" * 70_000})

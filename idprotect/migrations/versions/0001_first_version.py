@@ -80,6 +80,7 @@ def upgrade() -> None:
         sa.Column("backchannel_logout_uri", sa.Text(), nullable=True),
         sa.Column("grant_types", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("require_pushed", sa.Boolean(), nullable=False),
         sa.Column("pkce", sa.String(length=16), nullable=False),
         sa.Column("native", sa.Boolean(), nullable=False),
         sa.Column("first_party", sa.Boolean(), nullable=False),
@@ -151,6 +152,20 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("version"),
     )
+    op.create_table(
+        "idprotect_pushed_request",
+        sa.Column("reference_hash", sa.String(length=64), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("reference_hash"),
+    )
+    with op.batch_alter_table("idprotect_pushed_request", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_idprotect_pushed_request_expires_at"), ["expires_at"], unique=False
+        )
+
     op.create_table(
         "idprotect_receipt",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -511,6 +526,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_receipt_reference"))
 
     op.drop_table("idprotect_receipt")
+    with op.batch_alter_table("idprotect_pushed_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idprotect_pushed_request_expires_at"))
+
+    op.drop_table("idprotect_pushed_request")
     op.drop_table("idprotect_policy_version")
     with op.batch_alter_table("idprotect_pending_authorization", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_pending_authorization_expires_at"))
