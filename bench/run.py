@@ -285,6 +285,7 @@ def main() -> int:
 
 def write(results: Results, folder: Path) -> int:
     markdown = results.as_markdown()
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(markdown)
     (folder / "results.json").write_text(results.as_json())
     print(markdown)
