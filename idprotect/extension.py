@@ -11,12 +11,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, bindparam, event, update
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
-from idprotect import api, counts, pages
+from idprotect import api, counts, detectors, pages
 from idprotect import settings as settings_module
 from idprotect.admin import create_console
 from idprotect.cli import idprotect as command_group
 from idprotect.counts import Additions
-from idprotect.errors import ConfigurationError
 from idprotect.hosts import HostDirectory, HostUsers
 from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
@@ -25,10 +24,6 @@ from idprotect.models import SignIn, has_session, rows_changed, session
 from idprotect.oidc.logout_delivery import Courier
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
-from idprotect.risk import Detector
-from idprotect.risk.detections.configured import configured
-from idprotect.risk.detections.listed_ip import ListedIp
-from idprotect.risk.detections.repeated_failures import RepeatedFailures
 from idprotect.runtime import Runtime, runtime
 from idprotect.senders import Sender
 from idprotect.senders.http_gateway import HttpGateway
@@ -62,6 +57,7 @@ class IDProtect:
         if db is None:
             raise TypeError("IDProtect needs db, the application's SQLAlchemy object")
         settings = settings_module.load(app.config)
+        asked = detectors.of_settings(settings)
         keys = KeyRing(settings.instance_dir / "keys", settings.signing_algorithm)
         passwords = Passwords(
             keys.pepper,
@@ -77,8 +73,8 @@ class IDProtect:
             passwords=passwords,
             directory=HostDirectory(users) if users is not None else LocalDirectory(),
             intelligence=_intelligence(settings),
-            detections=_detections(settings),
-            session_detections=settings.session_detections,
+            detections=asked.at_sign_in,
+            session_detections=asked.in_session,
             additions=Additions(),
             sms=_sms_sender(settings),
             mail=_mail_sender(settings),
@@ -172,31 +168,6 @@ def _intelligence(settings: Settings) -> Intelligence:
 
 def _age(seconds: int) -> timedelta | None:
     return timedelta(seconds=seconds) if seconds else None
-
-
-def _detections(settings: Settings) -> tuple[Detector, ...]:
-    """Return the detectors that are on, with the thresholds that are settings."""
-    try:
-        chosen = configured(settings.detections, settings.detections_off, settings.detection_thresholds)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"IDPROTECT_DETECTIONS_OFF or IDPROTECT_DETECTION_THRESHOLDS: {error}"
-        ) from None
-    detectors: list[Detector] = []
-    for detector in chosen:
-        if detector == RepeatedFailures():
-            detectors.append(RepeatedFailures(settings.repeated_failures))
-        elif isinstance(detector, ListedIp) and not detector.address_list:
-            detectors += _listed_ip(settings) or [detector]
-        else:
-            detectors.append(detector)
-    return tuple(detectors)
-
-
-def _listed_ip(settings: Settings) -> list[Detector]:
-    """Return a detector for each list that means nothing but its own level."""
-    levels = sources.levels(sources.from_setting(settings.address_lists))
-    return [ListedIp(name, level) for name, level in levels.items()]
 
 
 def _sms_sender(settings: Settings) -> Sender:

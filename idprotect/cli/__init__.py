@@ -3,6 +3,7 @@
 from idprotect.cli import (
     audit,
     clients,
+    detection_preview,
     detections,
     insights,
     intelligence,
@@ -20,6 +21,7 @@ from idprotect.cli.base import idprotect
 __all__ = [
     "audit",
     "clients",
+    "detection_preview",
     "detections",
     "idprotect",
     "insights",

@@ -83,6 +83,11 @@ def _world_of_server(context: click.Context) -> World:
     except (NoAppException, ConfigurationError, KeyError) as error:
         click.echo(f"no server is configured here, its defaults are used ({error})", err=True)
         return World()
+    return world_of(server)
+
+
+def world_of(server: Runtime) -> World:
+    """Return what a server judges by, but its policies."""
     known = server.settings
     return World(
         intelligence=server.intelligence,

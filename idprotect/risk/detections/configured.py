@@ -1,6 +1,6 @@
 """Detections as an operator wants them: some switched off, some with other thresholds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -9,22 +9,25 @@ from idprotect.risk.levels import RiskLevel
 
 
 def configured(
-    detectors: Sequence[Detector], off: Iterable[str], thresholds: Mapping[str, str]
+    detectors: Iterable[Detector], off: Collection[str], thresholds: Mapping[str, str]
 ) -> tuple[Detector, ...]:
-    """Return the detectors that are on, with their thresholds.
+    """Return the detectors that are on, with their thresholds; what is said of others does not matter here.
 
     :param off: names of detections.
     :param thresholds: ``name.field`` → value, such as ``impossible_travel.fastest_kmh`` → ``800``.
-    :raises ValueError: for a name that no detection has, and a value that does not fit.
+    :raises ValueError: for a field that is no threshold, and a value that does not fit, also of what is off.
     """
-    known = {detector.name for detector in detectors}
-    wanted: dict[str, dict[str, str]] = {}
-    for key, value in thresholds.items():
-        name, _, field = key.partition(".")
-        wanted.setdefault(name, {})[field] = value
-    if unknown := sorted((set(off) | wanted.keys()) - known):
-        raise ValueError("no such detection: " + ", ".join(unknown))
-    return tuple(_changed(d, wanted.get(d.name, {})) for d in detectors if d.name not in set(off))
+    changed = [_changed(detector, _of(detector.name, thresholds)) for detector in detectors]
+    return tuple(detector for detector in changed if detector.name not in off)
+
+
+def name_of(threshold: str) -> str:
+    """Return the detection that a threshold ``name.field`` belongs to."""
+    return threshold.partition(".")[0]
+
+
+def _of(name: str, thresholds: Mapping[str, str]) -> dict[str, str]:
+    return {key.partition(".")[2]: value for key, value in thresholds.items() if name_of(key) == name}
 
 
 def _changed(detector: Detector, texts: Mapping[str, str]) -> Detector:
