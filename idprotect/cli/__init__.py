@@ -3,6 +3,7 @@
 from idprotect.cli import (
     audit,
     clients,
+    conformance,
     detection_preview,
     detections,
     insights,
@@ -21,6 +22,7 @@ from idprotect.cli.base import idprotect
 __all__ = [
     "audit",
     "clients",
+    "conformance",
     "detection_preview",
     "detections",
     "idprotect",

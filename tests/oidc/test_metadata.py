@@ -46,6 +46,9 @@ def test_discovery_is_true(server: Server, application: Application, signed_in: 
     assert said["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
     assert said["code_challenge_methods_supported"] == ["S256"]
     assert said["authorization_response_iss_parameter_supported"] is True
+    assert said["backchannel_logout_supported"] is said["backchannel_logout_session_supported"] is True
+    assert {"end_session_endpoint", "pushed_authorization_request_endpoint"} <= said.keys()
+    assert said["claims_parameter_supported"] is True
     assert said["request_parameter_supported"] is said["request_uri_parameter_supported"] is False
     for name, url in said.items():
         if name.endswith(("_endpoint", "_uri")):

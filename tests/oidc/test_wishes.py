@@ -201,6 +201,16 @@ def test_what_changes_nothing_is_accepted(application: Application, signed_in: P
         assert "code" in application.ask(signed_in, **changes)
 
 
+def test_a_session_that_is_young_enough_is_used(server: Server, application: Application) -> None:
+    """C 3.1.2.1 max_age: no page, and the auth_time of the one sign-in that there was."""
+    person = server.person().sign_in()
+    first = claims_of(application, application.ask(person))["auth_time"]
+    server.clock.move(minutes=5)
+    again = claims_of(application, application.ask(person, max_age="10000", prompt="none"))
+    assert again["auth_time"] == first
+    assert again["iat"] - again["auth_time"] >= 300  # type: ignore[operator]
+
+
 # Claims
 
 EVERYTHING = {

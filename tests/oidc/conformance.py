@@ -1,0 +1,159 @@
+"""Which test proves what the OpenID Foundation's conformance plans check; ``docs/conformance.md`` is made of this.
+
+The modules are those of the plans in openid-certification/conformance-suite. Run as a program, this writes the document.
+"""
+
+import importlib
+from pathlib import Path
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
+INTRODUCTION = """# Conformance
+
+Which of our tests prove what the modules of the OpenID Foundation's conformance plans check. Made from `tests/oidc/conformance.py`, which is where to change it;
+a test holds the names to the tests that there are. This is our own reading of the suite's modules, not a run of the suite, and no certificate.
+
+A server for the suite is set up by
+
+    flask --app wsgi idprotect init
+    echo "$PASSWORD" | flask --app wsgi idprotect conformance-profile --password-stdin https://SUITE/test/a/ALIAS
+
+which registers three applications, as the suite's static clients, and a person called `conformance` with every standard claim. PKCE is required of every
+other application; these are registered without, because the Basic plan sends none. The suite signs one person in about forty times from one address: no limit counts
+sign-ins that succeed.
+"""
+
+BASIC = {
+    "OIDCCServerTest": [
+        "test_tokens.test_a_code_becomes_tokens",
+        "test_tokens.test_an_id_token_says_who_where_when_and_how",
+    ],
+    "OIDCCResponseTypeMissing": [
+        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+    ],
+    "OIDCCIdTokenSignature": ["test_metadata.test_keys_rotate_with_an_overlap"],
+    "OIDCCIdTokenUnsigned": [],
+    "OIDCCUserInfoGet": ["test_tokens.test_userinfo_tells_what_the_scope_allows"],
+    "OIDCCUserInfoPostHeader": ["test_tokens.test_userinfo_tells_what_the_scope_allows"],
+    "OIDCCUserInfoPostBody": ["test_tokens.test_an_access_token_in_the_url_is_not_read"],
+    "OIDCCEnsureRequestWithoutNonceSucceedsForCodeFlow": [
+        "test_wishes.test_pkce_may_be_left_out_where_that_is_registered"
+    ],
+    "OIDCCScopeProfile": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCScopeEmail": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCScopeAddress": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCScopePhone": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCScopeAll": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCEnsureOtherScopeOrderSucceeds": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCDisplayPage": ["test_wishes.test_what_changes_nothing_is_accepted"],
+    "OIDCCDisplayPopup": ["test_wishes.test_what_changes_nothing_is_accepted"],
+    "OIDCCPromptLogin": ["test_authorize.test_prompt_login_asks_for_the_password_again"],
+    "OIDCCPromptNoneNotLoggedIn": [
+        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+    ],
+    "OIDCCPromptNoneLoggedIn": ["test_authorize.test_prompt_none_with_a_session_gives_a_code"],
+    "OIDCCMaxAge1": ["test_authorize.test_max_age_is_measured_once"],
+    "OIDCCMaxAge10000": ["test_wishes.test_a_session_that_is_young_enough_is_used"],
+    "OIDCCEnsureRequestWithUnknownParameterSucceeds": ["test_wishes.test_what_changes_nothing_is_accepted"],
+    "OIDCCIdTokenHint": ["test_wishes.test_a_hint_of_the_person_who_is_signed_in"],
+    "OIDCCLoginHint": ["test_authorize.test_hints_choose_nobody_and_satisfy_nothing"],
+    "OIDCCUiLocales": ["test_wishes.test_what_changes_nothing_is_accepted"],
+    "OIDCCClaimsLocales": ["test_wishes.test_what_changes_nothing_is_accepted"],
+    "OIDCCEnsureRequestWithAcrValuesSucceeds": ["test_wishes.test_a_voluntary_wish_that_cannot_be_met"],
+    "OIDCCAuthCodeReuse": ["test_tokens.test_a_code_that_comes_twice_revokes_what_it_gave"],
+    "OIDCCAuthCodeReuseAfter30Seconds": [
+        "test_tokens.test_a_code_that_comes_twice_after_a_minute_revokes_too"
+    ],
+    "OIDCCEnsureRegisteredRedirectUri": [
+        "test_authorize.test_nothing_is_redirected_to_a_uri_that_is_not_registered"
+    ],
+    "OIDCCEnsurePostRequestSucceeds": [
+        "test_authorize.test_a_post_from_another_site_neither_needs_nor_touches_the_session"
+    ],
+    "OIDCCServerTestClientSecretPost": [
+        "test_client_authentication.test_a_client_authenticates_exactly_as_registered"
+    ],
+    "OIDCCRequestUriUnsignedSupportedCorrectlyOrRejectedAsUnsupported": [
+        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+    ],
+    "OIDCCUnsignedRequestObjectSupportedCorrectlyOrRejectedAsUnsupported": [
+        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+    ],
+    "OIDCCClaimsEssential": ["test_wishes.test_claims_can_be_wished_for_one_by_one"],
+    "OIDCCEnsureRequestObjectWithRedirectUri": [
+        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+    ],
+    "OIDCCRefreshToken": [
+        "test_tokens.test_a_refresh_token_is_used_once_and_replaced",
+        "test_tokens.test_an_id_token_by_refresh_tells_the_same_story",
+        "test_tokens.test_a_refresh_token_belongs_to_its_client",
+    ],
+    "OIDCCEnsureRequestWithValidPkceSucceeds": ["test_tokens.test_a_code_becomes_tokens"],
+}
+PLANS = {
+    "Basic (oidcc-basic-certification-test-plan)": BASIC,
+    "Config (oidcc-config-certification-test-plan)": {
+        "OIDCCDiscoveryEndpointVerification": [
+            "test_metadata.test_discovery_is_complete_and_valid",
+            "test_metadata.test_discovery_is_true",
+            "test_metadata.test_keys_are_public_and_strong",
+        ],
+    },
+    "Form Post (oidcc-formpost-basic-certification-test-plan)": {
+        "the modules of Basic, by form_post": [
+            "test_wishes.test_an_answer_can_be_posted",
+            "test_wishes.test_a_form_is_posted_after_every_page",
+            "test_wishes.test_errors_are_posted_too",
+            "test_wishes.test_nothing_is_posted_to_a_uri_that_is_not_registered",
+        ],
+    },
+    "RP-initiated logout (oidcc-rp-initiated-logout-certification-test-plan)": {
+        "OIDCCRpInitiatedLogoutDiscoveryEndpointVerification": ["test_metadata.test_discovery_is_true"],
+        "OIDCCRpInitiatedLogout": ["test_logout.test_own_hint_signs_out_at_once"],
+        "OIDCCRpInitiatedLogoutBadLogoutRedirectUri": ["test_logout.test_unregistered_uri_is_refused"],
+        "OIDCCRpInitiatedLogoutModifiedIdTokenHint": ["test_logout.test_hints_that_are_not_ours"],
+        "OIDCCRpInitiatedLogoutNoIdTokenHint": ["test_logout.test_without_hint_the_person_is_asked"],
+        "OIDCCRpInitiatedLogoutNoParams": ["test_logout.test_without_hint_the_person_is_asked"],
+        "OIDCCRpInitiatedLogoutNoPostLogoutRedirectUri": [
+            "test_logout.test_hint_of_a_sign_in_that_was_renewed_in_this_browser"
+        ],
+        "OIDCCRpInitiatedLogoutNoState": ["test_logout.test_no_state_no_query"],
+        "OIDCCRpInitiatedLogoutOnlyState": ["test_logout.test_without_hint_the_person_is_asked"],
+    },
+    "Back-channel logout (oidcc-backchannel-rp-initiated-logout-certification-test-plan)": {
+        "OIDCCBackchannelLogoutDiscoveryEndpointVerification": ["test_metadata.test_discovery_is_true"],
+        "OIDCCBackChannelRpInitiatedLogout": [
+            "test_logout.test_an_application_is_told_that_its_user_signed_out",
+            "test_logout.test_the_server_tells_by_itself",
+        ],
+    },
+}
+#: Modules without a test, and why.
+WITHOUT = {"OIDCCIdTokenUnsigned": "skipped: no client can be registered for unsigned ID tokens"}
+
+
+def document() -> str:
+    """Return the whole document."""
+    return INTRODUCTION + "".join(_plan(name, modules) for name, modules in PLANS.items())
+
+
+def _plan(name: str, modules: dict[str, list[str]]) -> str:
+    rows = [f"| {module} | {_proof(module, tests)} |" for module, tests in modules.items()]
+    return "\n".join([f"\n## {name}\n", "| module | proved by |", "|---|---|", *rows, ""])
+
+
+def _proof(module: str, tests: list[str]) -> str:
+    return "<br>".join(f"`{test}`" for test in tests) or WITHOUT[module]
+
+
+def missing() -> list[str]:
+    """Return the tests that are named and are not there."""
+    named = {test for modules in PLANS.values() for tests in modules.values() for test in tests}
+    return sorted(test for test in named if not _exists(*test.split(".")))
+
+
+def _exists(module: str, test: str) -> bool:
+    return callable(getattr(importlib.import_module(f"tests.oidc.{module}"), test, None))
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document())
