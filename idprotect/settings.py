@@ -143,6 +143,9 @@ class Settings:
     #: The console asks to sign in again after so long without use, and after so long in any case.
     admin_idle: int = 15 * MINUTE
     admin_absolute: int = 12 * HOUR
+    #: From so many exports and look-ups, or acts, of one administrator within an hour on, the account is at risk.
+    console_reads_per_hour: int = 60
+    console_acts_per_hour: int = 300
     #: Endpoint of the host application's own sign-in page; empty: ours.
     login_view: str = ""
 

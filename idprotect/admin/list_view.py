@@ -7,7 +7,7 @@ from flask import Response, abort, redirect, request, url_for
 from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import audit, triage
+from idprotect import audit, protection, triage
 from idprotect.admin import door, export, paging
 from idprotect.admin.listing import Asked, Column, Listing
 from idprotect.admin.view import ConsoleView, expose
@@ -66,6 +66,7 @@ class ListView(ConsoleView):
             filters=asked.arguments(),
             ending=ending,
         )
+        protection.watch_administrator(door.person().user)
         session().commit()
         return FILES[ending](asked)
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import audit, gate, roles
+from idprotect import audit, gate, protection, roles
 from idprotect.admin import charts, door, figures, posture
 from idprotect.admin.view import ConsoleView, expose
 from idprotect.audit import Event
@@ -40,6 +40,7 @@ class OverviewView(ConsoleView):
             reference=reference,
             found=bool(receipts),
         )
+        protection.watch_administrator(door.person().user)
         session().commit()
         if receipts:
             url = url_for("idprotect_admin_sign_ins.details", sign_in_id=receipts[0].sign_in_id)

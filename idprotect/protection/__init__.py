@@ -47,6 +47,7 @@ from idprotect.protection.standing import (
     open_risk,
     was_raised,
 )
+from idprotect.protection.watching import watch_administrator
 
 __all__ = [
     "IS_OPEN",
@@ -80,4 +81,5 @@ __all__ = [
     "voluntary_password_change",
     "why_no_recovery",
     "was_raised",
+    "watch_administrator",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from idprotect import audit, notifications, roles
+from idprotect import audit, notifications, protection, roles
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
 from idprotect.models import RiskDetection, SignIn, User, session
@@ -133,6 +133,8 @@ def perform(act: Act, target: Target, actor: User, reason: str, ticked: Collecti
             refused = error.message
     done = Done(target, refused, secret, _state(target))
     _write_down(act, done, actor, reason, ticked, before)
+    session().commit()
+    protection.watch_administrator(actor)
     session().commit()
     notifications.flush()
     return done
