@@ -441,7 +441,10 @@ OTHER_STEPS = (*OPEN_STEPS, "review", "consent", "nonsense")
 
 #: What whoever has the password reaches beside the open step: ways out, and what anybody reaches.
 WAYS_OUT = frozenset({"cancel", "sign_out", "end_session", "leave", "start", "sign_in", "report_by_link"})
-PUBLIC = frozenset({"static", "health", "jwks", "configuration", "authorization_server", "outbox"})
+# With IDPROTECT_DEVELOPMENT only: the last two.
+PUBLIC = frozenset(
+    {"static", "health", "jwks", "configuration", "authorization_server", "outbox", "simulation"}
+)
 
 
 def stopped_at(place: Place, step: str) -> Visitor:
