@@ -25,8 +25,10 @@ BATCH = 500
 def end(sign_in: SignIn, reason: str) -> None:
     """End one sign-in, and those of the same user that it replaced in its browser.
 
-    Their tokens need no write of their own: each use looks at the sign-in.
+    Their tokens need no write of their own: each use looks at the sign-in. What has ended stays as it is.
     """
+    if sign_in.ended_at is not None:
+        return
     user_id, ids = str(sign_in.user_id), [sign_in.id, *replaced_by(sign_in)]
     sign_in.ended_at, sign_in.end_reason, sign_in.cookie_hash = clock.now(), reason, None
     rows_changed(

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from idprotect import clients, protection, sessions
-from idprotect.models import LogoutNotice, session
+from idprotect.models import LogoutNotice, SignIn, session
 from idprotect.oidc.logout_delivery import WAITS, Courier, _claim
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import _is_allowed, post_form
@@ -386,6 +386,20 @@ def test_an_application_that_never_listens_is_given_up(
     listed = server.cli("logouts", "--client", hearing.id, "--undelivered").output
     assert "given up" in listed
     assert "logout:not_delivered" in server.cli("audit", "list", "--user", signed_in.username).output
+
+
+def test_an_end_is_told_once(
+    server: Server, hearing: Application, listener: Listener, signed_in: Person
+) -> None:
+    """What has ended does not end again, whoever wants it to."""
+    hearing.tokens(signed_in)
+    end_session(signed_in).submit(button="")
+    with server.arranging():
+        sign_in = session().get_one(SignIn, server.sign_in_of(signed_in).id)
+        sessions.end(sign_in, "again")
+        sessions.end_all(signed_in.user_id, "again", actor="admin")
+        assert sign_in.end_reason == "signed_out"
+    assert deliver(server)["delivered"] == 1
 
 
 def test_a_notice_is_sent_by_one_worker(
