@@ -441,10 +441,9 @@ OTHER_STEPS = (*OPEN_STEPS, "review", "consent", "nonsense")
 
 #: What whoever has the password reaches beside the open step: ways out, and what anybody reaches.
 WAYS_OUT = frozenset({"cancel", "sign_out", "end_session", "leave", "start", "sign_in", "report_by_link"})
-# With IDPROTECT_DEVELOPMENT only: the last two.
-PUBLIC = frozenset(
-    {"static", "health", "jwks", "configuration", "authorization_server", "outbox", "simulation"}
-)
+#: There with IDPROTECT_DEVELOPMENT only, and about nobody who is real.
+DEVELOPMENT = frozenset({"outbox", "simulation", "simulate", "remove_simulation"})
+PUBLIC = frozenset({"static", "health", "jwks", "configuration", "authorization_server"}) | DEVELOPMENT
 
 
 def stopped_at(place: Place, step: str) -> Visitor:
