@@ -2,7 +2,7 @@
 
 import secrets
 
-from idprotect import audit, clock
+from idprotect import audit, clock, workloads
 from idprotect import redirect_uris as uris
 from idprotect.audit import Event
 from idprotect.consents import SCOPES
@@ -143,12 +143,13 @@ def _change_logout(client: Client, post_logout: tuple[str, ...] | None, backchan
 
 
 def rotate_secret(client: Client, by: str) -> str:
-    """Give a client a new secret; the old one, and everything issued so far, is refused from now on."""
+    """Give a client a new secret; the old one, and everything issued so far, is refused. Closes the client's risk."""
     if client.is_public:
         raise InteractionError("a public client has no secret")
     issued = secrets.token_urlsafe(32)
     client.secret_hash, client.valid_after = sha256(issued), clock.now()
     audit.record(Event.CLIENT_CHANGED, actor=by, client_id=client.id, change="secret rotated")
+    workloads.remediate(client.id, by)
     return issued
 
 

@@ -105,6 +105,11 @@ class Settings:
     learning_days: int = 5
     learning_sign_ins: int = 3
     learning_inactive_days: int = 60
+    #: An application that acts for itself is being learnt for so many days and grants from networks that can be told.
+    client_learning_days: int = 5
+    client_learning_grants: int = 5
+    #: Refuse tokens to an application that acts for itself, and those it has, while it is at risk.
+    block_risky_clients: bool = False
     #: Detections that are switched off, by name.
     detections_off: Sequence[str] = ()
     #: Other thresholds: ``impossible_travel.fastest_kmh=800,suspicious_ip.accounts=5``; see ``docs/risk.md``.

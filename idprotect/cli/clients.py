@@ -7,9 +7,11 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import clients
+from idprotect import clients, clock, workloads
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.models import Client, session
+from idprotect.risk import RiskLevel
+from idprotect.risk.workload import UNKNOWN, Origin, client_risk
 
 client_group = AppGroup("client", help="Applications.")
 idprotect.add_command(client_group)
@@ -94,14 +96,35 @@ def change_client(client_id: str, backchannel_logout_uri: str | None, **lists: t
 
 @command(client_group, "list")
 def list_clients() -> Result:
-    """List applications."""
-    return [_client(client) for client in session().scalars(select(Client).order_by(Client.name))]
+    """List applications, with their own risk."""
+    levels = workloads.levels()
+    return [
+        {**_client(client), "risk_level": levels.get(client.id, RiskLevel.NONE).label}
+        for client in session().scalars(select(Client).order_by(Client.name))
+    ]
+
+
+@command(client_group, "show")
+@click.argument("client_id")
+def show_client(client_id: str) -> Result:
+    """Show an application, and where it came from when it acted for itself."""
+    return _with_risk(clients.get(client_id))
+
+
+@command(client_group, "dismiss")
+@click.argument("client_id")
+@click.option("--reason", required=True)
+def dismiss_client(client_id: str, reason: str) -> Result:
+    """Say that an application's risk is void: it does come from there."""
+    client = clients.get(client_id)
+    workloads.dismiss(client.id, operator(), reason)
+    return _with_risk(client)
 
 
 @command(client_group, "rotate-secret")
 @click.argument("client_id")
 def rotate_secret(client_id: str) -> Result:
-    """Make a new secret; what was issued so far is refused."""
+    """Make a new secret; what was issued so far is refused. Closes the application's risk."""
     client = clients.get(client_id)
     return {"client_id": client.id, "client_secret": clients.rotate_secret(client, operator())}
 
@@ -137,4 +160,25 @@ def _client(client: Client) -> dict[str, Any]:
         "first_party": client.first_party,
         "id_token_at_refresh": client.id_token_at_refresh,
         "enabled": client.enabled,
+    }
+
+
+def _with_risk(client: Client) -> dict[str, Any]:
+    origins = workloads.origins(client.id)
+    return {
+        **_client(client),
+        "risk_level": client_risk(origins).label,
+        "learning": workloads.baseline().reason(origins, clock.now()),
+        "networks": [_origin(origin) for origin in origins if origin.asn != UNKNOWN],
+        "not_evaluated": sum(origin.times for origin in origins if origin.asn == UNKNOWN),
+    }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return {
+        "asn": origin.asn,
+        "first_at": origin.first_at.isoformat(),
+        "last_at": origin.last_at.isoformat(),
+        "times": origin.times,
+        "risk_level": origin.level.label,
     }

@@ -23,7 +23,7 @@ from idprotect.models.oauth import (
     Token,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
-from idprotect.models.risk import RiskCount, RiskProfile
+from idprotect.models.risk import ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
 from idprotect.models.user import (
     AuditEvent,
@@ -44,6 +44,7 @@ __all__ = [
     "Base",
     "Challenge",
     "Client",
+    "ClientNetwork",
     "ClientRules",
     "Consent",
     "Device",

@@ -1,12 +1,13 @@
-"""What is remembered to judge sign-ins: one profile a user, and counts over everyone."""
+"""What is remembered to judge: one profile a user, counts over everyone, and where applications came from."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect.models.base import Base
+from idprotect.models.oauth import Client
 from idprotect.models.user import User
 
 
@@ -45,3 +46,20 @@ class RiskCount(Base):
     accounts: Mapped[float]
     burst: Mapped[float]
     burst_accounts: Mapped[float]
+
+
+class ClientNetwork(Base):
+    """An autonomous system from which a client got tokens for itself (:class:`idprotect.risk.workload.Origin`).
+
+    :ivar asn: 0 where no data could tell; 32 bits without a sign (RFC 6793).
+    :ivar risk_level: above none: it was new after the client had been learnt, and nobody closed that.
+    """
+
+    __tablename__ = "idprotect_client_network"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey(Client.id, ondelete="CASCADE"), primary_key=True)
+    asn: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    times: Mapped[int]
+    risk_level: Mapped[int]

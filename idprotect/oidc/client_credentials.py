@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from authlib.oauth2.rfc6749 import InvalidScopeError, grants
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 from sqlalchemy import bindparam, select
 
-from idprotect import clock
+from idprotect import clock, workloads
 from idprotect.clients import CLIENT_CREDENTIALS, OWN_SCOPES
 from idprotect.keys import sha256
 from idprotect.models import Client, ClientRules, Token, add, new_id, session
@@ -31,6 +31,17 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
 
     TOKEN_ENDPOINT_AUTH_METHODS = [method for method in clients.METHODS if method != "none"]
     request: ProtocolRequest
+
+    def validate_token_request(self) -> None:
+        """Refuse, after everything else was right, a client at risk where the operator wants that.
+
+        With ``invalid_grant``: its credentials are the grant (RFC 6749 section 1.3.4), and they may be stolen.
+        ``access_denied`` is no error of the token endpoint (section 5.2).
+        """
+        super().validate_token_request()
+        if workloads.observe(self.client.id) and settings().block_risky_clients:
+            session().commit()  # a refusal takes back what it did, and this has to be known
+            raise InvalidGrantError()
 
     def validate_requested_scope(self) -> None:
         """Refuse what the client is not registered for, and what only a user can give."""
@@ -76,6 +87,7 @@ class ClientToken:
             and is_trusted
             and token.issued_at >= client.valid_after
             and client.has_scopes(token.scope)
+            and not workloads.is_blocked(client.id)
         )
 
     def is_expired(self) -> bool:

@@ -5,13 +5,17 @@ artifact alive.
 """
 
 import json
+import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urljoin, urlsplit
 
+import pytest
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from flask import Flask
 from joserfc import jwt
@@ -19,9 +23,10 @@ from joserfc.jwk import KeySet
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from idprotect import clients
+from idprotect import clients, clock, migrations
 from idprotect.models import Client, SignIn, User, session
-from tests.support.world import FIREFOX, HOME_ADDRESS, PASSWORD, World, _Forms
+from idprotect.runtime import runtime
+from tests.support.world import FIREFOX, HOME_ADDRESS, PASSWORD, Clock, World, _Forms, build_app
 
 ISSUER = "https://id.example"
 CALLBACK = "https://app.example/callback"
@@ -79,6 +84,24 @@ class Server(World):
         with self.arranging():
             statement = select(SignIn).where(SignIn.user_id == person.user_id, SignIn.succeeded)
             return session().scalars(statement.order_by(SignIn.signed_in_at.desc())).first()  # type: ignore[return-value]
+
+
+@contextmanager
+def running(folder: Path, keys: Path, **config: Any) -> Iterator[Server]:
+    """Run two processes of a server, with the one clock in the tests' hands."""
+    moved, real_time = Clock(), time.time
+    folder.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", moved.now)
+        patch.setattr(time, "time", lambda: real_time() + moved.offset.total_seconds())
+        app = build_app(ISSUER, folder, keys, **config)
+        with app.app_context():
+            migrations.upgrade()
+        server = Server(app, ISSUER, moved, folder, front=build_app(ISSUER, folder, None, **config))
+        yield server
+        for one in (server.app, server.front):
+            with one.app_context():
+                runtime().db.engine.dispose()
 
 
 class Person:

@@ -92,6 +92,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "idprotect_client_network",
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("asn", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("risk_level", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["idprotect_client.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("client_id", "asn"),
+    )
+    op.create_table(
         "idprotect_consent",
         sa.Column("user_id", sa.String(length=32), nullable=False),
         sa.Column("client_id", sa.String(length=128), nullable=False),
@@ -541,6 +552,7 @@ def downgrade() -> None:
 
     op.drop_table("idprotect_logout_notice")
     op.drop_table("idprotect_consent")
+    op.drop_table("idprotect_client_network")
     op.drop_table("idprotect_client")
     with op.batch_alter_table("idprotect_authorization_code", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_authorization_code_expires_at"))

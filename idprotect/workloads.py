@@ -1,0 +1,131 @@
+"""Risk of applications that act for themselves: where each came from, what was found, and how it is closed.
+
+What is suspicious stands in :mod:`idprotect.risk.workload`. There is a row for each client and autonomous system.
+"""
+
+from functools import cache
+
+from sqlalchemy import Executable, bindparam, delete, func, select, update
+
+from idprotect import audit, browser, clock
+from idprotect.audit import Event
+from idprotect.errors import InteractionError
+from idprotect.models import ClientNetwork, dialect, insert, run, table_of
+from idprotect.risk import RiskLevel
+from idprotect.risk.workload import UNKNOWN, Anomaly, Baseline, Origin, client_risk, judge_origin, surplus
+from idprotect.runtime import network_of, settings
+
+_table = table_of(ClientNetwork)
+_row = _table.c
+_of_client = _row.client_id == bindparam("of_client")
+_READ = select(_table).where(_of_client).order_by(_row.first_at)
+_COUNT = (
+    update(_table)
+    .where(_of_client, _row.asn == bindparam("from_asn"))
+    .values(times=_row.times + 1, last_at=bindparam("now"))
+)
+_FORGET = delete(_table).where(_of_client, _row.asn.in_(bindparam("asns", expanding=True)))
+_AT_RISK = _row.risk_level > RiskLevel.NONE
+_TRUST = update(_table).where(_of_client, _AT_RISK).values(risk_level=RiskLevel.NONE).returning(_row.asn)
+_DISTRUST = delete(_table).where(_of_client, _AT_RISK).returning(_row.asn)
+_LEVELS = select(_row.client_id, func.max(_row.risk_level).label("level")).group_by(_row.client_id)
+
+
+def observe(client_id: str) -> RiskLevel:
+    """Judge right credentials by where they came from, remember that, and return the client's risk."""
+    address = browser.ip_address()
+    network = network_of(address) if address is not None else None
+    asn = (network.asn if network is not None else None) or UNKNOWN
+    known = origins(client_id)
+    answer = judge_origin(asn, known, clock.now(), baseline())
+    level = answer.level if isinstance(answer, Anomaly) else RiskLevel.NONE
+    is_new = _remember(client_id, asn, level, known)
+    if is_new and isinstance(answer, Anomaly):  # of two requests at one moment, one tells
+        _tell(client_id, answer, network.organisation if network is not None else None)
+    return max(level, client_risk(known))
+
+
+def origins(client_id: str) -> list[Origin]:
+    """Return where a client came from, the first first."""
+    rows = run(_READ, of_client=client_id)
+    return [Origin(r.asn, r.first_at, r.last_at, r.times, RiskLevel(r.risk_level)) for r in rows]
+
+
+def baseline() -> Baseline:
+    """Return how long a client is being learnt."""
+    return Baseline(settings().client_learning_days, settings().client_learning_grants)
+
+
+def levels() -> dict[str, RiskLevel]:
+    """Return the risk of every client that ever came."""
+    return {row.client_id: RiskLevel(row.level) for row in run(_LEVELS)}
+
+
+def is_blocked(client_id: str) -> bool:
+    """Whether what a client holds is refused, because it is at risk and ``IDPROTECT_BLOCK_RISKY_CLIENTS`` says so."""
+    return settings().block_risky_clients and client_risk(origins(client_id)) > RiskLevel.NONE
+
+
+def dismiss(client_id: str, by: str, reason: str) -> None:
+    """Say that the client's risk is void: it does come from there, and the network is known from now on.
+
+    :raises InteractionError: when it is not at risk.
+    """
+    asns = _changed(_TRUST, client_id)
+    if not asns:
+        raise InteractionError("the client is not at risk")
+    audit.record(Event.CLIENT_DISMISSED, actor=by, client_id=client_id, reason=reason, asns=asns)
+
+
+def remediate(client_id: str, by: str) -> None:
+    """Close the client's risk, because its credentials are new: who came from elsewhere has them no more."""
+    if asns := _changed(_DISTRUST, client_id):
+        audit.record(Event.CLIENT_REMEDIATED, actor=by, client_id=client_id, asns=asns)
+
+
+def _tell(client_id: str, anomaly: Anomaly, organisation: str | None) -> None:
+    audit.record(
+        Event.CLIENT_ANOMALOUS,
+        actor="system",
+        client_id=client_id,
+        level=anomaly.level.label,
+        reasons=list(anomaly.reasons),
+        organisation=organisation,
+        **anomaly.evidence,
+    )
+
+
+def _remember(client_id: str, asn: int, level: RiskLevel, known: list[Origin]) -> bool:
+    """Count a network of a client; return whether it was new."""
+    now = clock.now()
+    if any(origin.asn == asn for origin in known):
+        run(_COUNT, of_client=client_id, from_asn=asn, now=now)
+        return False
+    added = run(_add_statement(dialect()), client_id=client_id, asn=asn, now=now, level=level)
+    if forgotten := surplus([*known, Origin(asn, now, now, 1, level)], level):
+        run(_FORGET, of_client=client_id, asns=forgotten)
+    return bool(added.rowcount)
+
+
+def _changed(statement: Executable, client_id: str) -> list[int]:
+    return sorted(run(statement, of_client=client_id).scalars())
+
+
+@cache
+def _add_statement(dialect_name: str) -> Executable:
+    now = bindparam("now", type_=_row.first_at.type)
+    values = {
+        "client_id": bindparam("client_id"),
+        "asn": bindparam("asn"),
+        "first_at": now,
+        "last_at": now,
+        "times": 1,
+        "risk_level": bindparam("level"),
+    }
+    # Without the option the count of an INSERT is lost with psycopg's cursor.
+    return (
+        insert(ClientNetwork, dialect_name)
+        .values(values)
+        .on_conflict_do_nothing()
+        .execution_options(preserve_rowcount=True)
+    )
