@@ -19,6 +19,11 @@ def administrator(place: Place) -> Visitor:
     return visitor.submit({"code": place.totp(USERNAME)})
 
 
+def export(visitor: Visitor) -> None:
+    """Take the list of users, to its last row: a file that is not read stays open."""
+    assert "the-administrator" in visitor.get(EXPORT).page.text
+
+
 def raised(place: Place) -> list[Any]:
     """Return what was raised about anybody's activity."""
     return place.rows(RiskDetection, RiskDetection.name == "anomalous_admin_activity")
@@ -29,10 +34,10 @@ def test_a_burst_of_exports_is_held_against_who_made_it_once(make_a_place: Calla
     place = make_a_place(IDPROTECT_CONSOLE_READS_PER_HOUR=3)
     visitor = administrator(place)
     for _ in range(2):
-        assert visitor.get(EXPORT).status == 200
+        export(visitor)
     assert raised(place) == []
     assert visitor.get("/admin/find?reference=AAAAA-AAAAA").status == 404
-    visitor.get(EXPORT)
+    export(visitor)
     (found,) = raised(place)
     (actor,) = place.rows(User, User.username == USERNAME)
     assert (found.user_id, found.level, found.about) == (actor.id, 2, "user")
@@ -45,7 +50,7 @@ def test_the_same_over_a_day_is_work(make_a_place: Callable[..., Place]) -> None
     place = make_a_place(IDPROTECT_CONSOLE_READS_PER_HOUR=3, IDPROTECT_ADMIN_IDLE=7200)
     visitor = administrator(place)
     for _ in range(4):
-        assert visitor.get(EXPORT).status == 200
+        export(visitor)
         place.clock.move(minutes=31)
     assert raised(place) == []
 
