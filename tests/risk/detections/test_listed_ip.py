@@ -17,7 +17,7 @@ def listed(**listings: bool | None) -> Signals:
 
 @pytest.mark.parametrize("level", [RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH])
 def test_a_listed_address_is_found_at_the_level_of_the_list(level: RiskLevel) -> None:
-    """F001, F024, F025: about the sign-in, in real time, naming address and list."""
+    """F013, F024, F025: about the sign-in, in real time, naming address and list."""
     finding = ListedIp("botnet", level).detect(listed(botnet=True))
     assert isinstance(finding, Finding)
     assert (finding.name, finding.level) == ("listed_ip", level)
