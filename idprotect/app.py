@@ -11,7 +11,7 @@ from flask_login import LoginManager, current_user
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.wrappers import Response
 
-from idprotect import pages, sign_ins
+from idprotect import pages, session_cookie
 from idprotect import settings as settings_module
 from idprotect.extension import IDProtect, tune_postgresql, tune_sqlite
 from idprotect.models import User
@@ -93,7 +93,7 @@ def _use_flask_login(app: Flask) -> None:
 
     @manager.request_loader  # type: ignore[untyped-decorator]
     def load(_request: Any) -> User | None:
-        current = sign_ins.current()
+        current = session_cookie.current()
         if current is None or current.sign_in.completed_at is None:
             return None
         return current.user

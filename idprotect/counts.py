@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -166,7 +167,7 @@ def _decayed(at: float, period: int, half_life: float) -> float:
 
 
 def _sum(stored: Count, pending: Count, at: float) -> Count:
-    now = Count(**{name: getattr(pending, name) for name in ("at", *SLOW_COUNTS, *FAST_COUNTS)})
+    now = replace(pending)  # a copy: others read it
     now.move_to(at)
     for name in (*SLOW_COUNTS, *FAST_COUNTS):
         setattr(stored, name, getattr(stored, name) + getattr(now, name))

@@ -7,14 +7,14 @@ from typing import cast
 from flask import redirect, url_for
 from werkzeug.wrappers import Response
 
-from idprotect import consents, gate, pendings, sign_ins
+from idprotect import consents, gate, pendings, session_cookie, sign_ins
 from idprotect.conditional_access import Step
 from idprotect.gate import Access, Endpoint, Verdict
 from idprotect.models import session
 from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import settings
-from idprotect.sign_ins import Current
+from idprotect.session_cookie import Current
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def ask(
 
     :param consented_at: when consent was given to this very request; it counts for the sign-in that gave it.
     """
-    current = sign_ins.current()
+    current = session_cookie.current()
     if current is None:
         return Stop(None)
     if wanted.user_id is not None and wanted.user_id != current.user.id:

@@ -8,7 +8,7 @@ from wtforms import Form, PasswordField, StringField, TextAreaField
 from wtforms.csrf.session import SessionCSRF
 from wtforms.validators import InputRequired, Length
 
-from idprotect import browser, sign_ins
+from idprotect import browser, session_cookie
 from idprotect.errors import InteractionError
 from idprotect.runtime import runtime
 
@@ -28,7 +28,7 @@ class PageForm(Form):  # type: ignore[misc]
     @classmethod
     def for_page(cls, purpose: str = "") -> Any:
         """Return the form, filled with what was submitted."""
-        current = sign_ins.current()
+        current = session_cookie.current()
         bound = ":".join(
             (browser.ensure_binding(), current.sign_in.id if current else "", cls.__name__, purpose)
         )

@@ -19,7 +19,7 @@ from idprotect.errors import EvaluationError
 from idprotect.models import Receipt, SignIn, User, add, session
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
-from idprotect.sign_ins import Current
+from idprotect.session_cookie import Current
 
 log = logging.getLogger("idprotect.gate")
 
@@ -38,7 +38,6 @@ class Endpoint(StrEnum):
     AUTHORIZE = "authorize"
     CODE = "code"
     REFRESH = "refresh"
-    TOKEN_USE = "token_use"  # noqa: S105 (a word, not a secret)
     PAGE = "page"
 
 

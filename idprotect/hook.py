@@ -12,7 +12,7 @@ from flask import redirect, request, url_for
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
-from idprotect import browser, clock, flow, gate, notifications, protection, sign_ins, users
+from idprotect import browser, clock, flow, gate, notifications, protection, session_cookie, sign_ins, users
 from idprotect.errors import ConfigurationError, InteractionError
 from idprotect.gate import Access
 from idprotect.hosts import HostDirectory
@@ -89,7 +89,7 @@ def is_signed_in(host_user: Any | None) -> bool:
     worth no more than the sign-in: it ends when the sign-in is revoked, and is nobody's before the person got past
     what stands in between.
     """
-    current = sign_ins.current()
+    current = session_cookie.current()
     if host_user is None or current is None or current.sign_in.completed_at is None:
         return False
     if current.user.host_id != _directory().host.identify(host_user):
@@ -134,26 +134,26 @@ def interrupt(
 def password_changed(host_user: Any) -> None:
     """Tell that the host itself stored a new password: other sign-ins of this user end, and risk stays as it is."""
     directory = _directory()
-    user, current = directory.shadow(host_user), sign_ins.current()
+    user, current = directory.shadow(host_user), session_cookie.current()
     acting = current.sign_in if current is not None and current.user.id == user.id else None
     directory.password_changed(user)
     protection.voluntary_password_change(user, acting)
     users.password_changed(user, acting, secure=False)
     if acting is not None:
-        sign_ins.renew(acting)
+        session_cookie.renew(acting)
     session().commit()
     notifications.flush()
 
 
 def sign_out() -> None:
     """End the sign-in of this browser, with the tokens that came of it."""
-    if (current := sign_ins.current()) is not None:
-        sign_ins.end(current, "signed_out")
+    if (current := session_cookie.current()) is not None:
+        session_cookie.end(current, "signed_out")
         session().commit()
 
 
 def _is_somebody_else(host_user: Any) -> bool:
-    current = sign_ins.current()
+    current = session_cookie.current()
     return current is not None and current.user.host_id != _directory().host.identify(host_user)
 
 

@@ -58,7 +58,7 @@ def attempt_at(user: User | None, visitor: Visitor, browser_id: str | None, *, p
     return replace(attempt, device=browser_id, password_ok=password_ok)
 
 
-def judge(attempt: Attempt, password: str | None = None) -> tuple[Signals, Assessment]:
+def judge(attempt: Attempt, password: str | None = None) -> Assessment:
     """Judge an attempt whose password was right. Two statements.
 
     :raises EvaluationError: when it could not be judged and ``IDPROTECT_DETECTOR_FAILURE`` says to refuse.
@@ -74,7 +74,7 @@ def judge(attempt: Attempt, password: str | None = None) -> tuple[Signals, Asses
         trusted_location=policies.load(policy_version).trusted_location(address),
         breach_count=breach_count(password) if password is not None else None,
     )
-    return signals, _trusted(assess(signals, detectors))
+    return _trusted(assess(signals, detectors))
 
 
 def _known(attempt: Attempt) -> tuple[Profile, int]:

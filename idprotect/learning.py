@@ -8,15 +8,18 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Executable, bindparam, select, update
 
 from idprotect import clock, counts
-from idprotect.models import RiskProfile, SignIn, User, dialect, insert, run, session, table_of
+from idprotect.models import RiskProfile, SignIn, dialect, insert, run, session, table_of
 from idprotect.models.base import UtcDateTime
 from idprotect.risk import Attempt, Learning, Profile, Result, RiskLevel, changes, learn, stored_profile
+from idprotect.risk.population import Change
 from idprotect.runtime import settings
+
+T = TypeVar("T")
 
 log = logging.getLogger("idprotect.learning")
 
@@ -38,6 +41,11 @@ def read(document: Any) -> Profile:
     return stored_profile.load(document) if document is not None else Profile()
 
 
+def profile(user_id: str) -> Profile:
+    """Return what is habitual for a user. One statement."""
+    return _read(user_id)[0]
+
+
 def outcome(
     attempt: Attempt, result: Result, level: RiskLevel, device: str | None, session_id: str | None
 ) -> None:
@@ -46,17 +54,17 @@ def outcome(
     :param device: id of the device cookie that the browser holds from now on.
     :param session_id: id of the session that was begun.
     """
-    added = changes(attempt, result, level, None, device)
 
-    def learn_it(profile: Profile) -> None:
-        nonlocal added
+    def learn_it(profile: Profile) -> list[Change]:
         # What is new to the user is so before it is learnt.
         added = changes(attempt, result, level, profile, device)
         learn(profile, attempt, result, level, rules(), device=device, session=session_id)
+        return added
 
-    if attempt.user is not None:
-        _change(attempt.user, learn_it)
-    counts.add(attempt.at, added)
+    if attempt.user is None:
+        counts.add(attempt.at, changes(attempt, result, level, None, device))
+    else:
+        counts.add(attempt.at, _change(attempt.user, learn_it))
 
 
 def teach(user_id: str, sign_in: SignIn) -> None:
@@ -80,9 +88,7 @@ def take_back(user_id: str, sign_in: SignIn) -> None:
 
 def restart(user_id: str) -> None:
     """Learn anew from now on: what was learnt before is kept, and not relied upon."""
-    now = clock.now()
-    session().execute(update(User).where(User.id == user_id).values(learning_since=now))
-    _change(user_id, lambda profile: profile.restart(now.timestamp()))
+    _change(user_id, lambda profile: profile.restart(clock.now().timestamp()))
 
 
 def forget_since(user_id: str, when: datetime) -> None:
@@ -92,11 +98,14 @@ def forget_since(user_id: str, when: datetime) -> None:
     _change(user_id, lambda profile: profile.forget_since(when.timestamp()))
 
 
-def _change(user_id: str, change: Callable[[Profile], None]) -> None:
-    """Read a profile, change it, and write it unless it changed meanwhile; then again. The caller commits."""
+def _change(user_id: str, change: Callable[[Profile], T]) -> T:
+    """Read a profile, change it, and write it unless it changed meanwhile; then again. The caller commits.
+
+    Returns what *change* returned at the last try.
+    """
     for _ in range(TRIES):
         profile, version = _read(user_id)
-        change(profile)
+        changed = change(profile)
         written = run(
             _write_statement(dialect()),
             user_id=user_id,
@@ -106,8 +115,10 @@ def _change(user_id: str, change: Callable[[Profile], None]) -> None:
             now=clock.now(),
         )
         if written.rowcount:
-            return
-    log.warning("the profile of a user changed too often to be changed once more")
+            break
+    else:
+        log.warning("the profile of a user changed too often to be changed once more")
+    return changed
 
 
 def _read(user_id: str) -> tuple[Profile, int]:

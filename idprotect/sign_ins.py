@@ -1,7 +1,6 @@
-"""Signing in: the password, the judgement, and the session that comes of it.
+"""Signing in: the password, the judgement, and what comes of it.
 
-The only module that gives out, reads or replaces the sign-in cookie, an opaque id whose hash stands in a
-:class:`SignIn` row; ending the row ends it.
+How a session goes on afterwards is in :mod:`idprotect.session_cookie`.
 """
 
 import logging
@@ -10,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from flask import g
-from sqlalchemy import Select, bindparam, exists, select, update
+from sqlalchemy import bindparam, select, update
 
 from idprotect import (
     audit,
@@ -22,7 +20,7 @@ from idprotect import (
     notifications,
     policies,
     protection,
-    sessions,
+    session_cookie,
     simulated,
     throttle,
     usernames,
@@ -35,7 +33,6 @@ from idprotect.judging import Holder
 from idprotect.keys import sha256
 from idprotect.models import (
     AuditEvent,
-    Authenticator,
     Device,
     SignIn,
     User,
@@ -47,15 +44,15 @@ from idprotect.models import (
     session,
 )
 from idprotect.models.base import UtcDateTime
-from idprotect.risk import About, Assessment, Attempt, Result, RiskLevel, RiskState
+from idprotect.risk import Assessment, Attempt, Result, RiskLevel, RiskState
 from idprotect.risk.detections.failed_challenge import failed_challenge
 from idprotect.runtime import runtime, settings
+from idprotect.session_cookie import Current
 
 log = logging.getLogger("idprotect.sign_ins")
 
 WRONG = "The user name or password is not right."
 FAILURE_WINDOW = timedelta(minutes=15)
-SEEN_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,54 +70,6 @@ class Try:
         throttle.forget(self.account_key)
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A sign-in and its user, with what a decision needs to know beside their rows.
-
-    :param registered: the user has a second factor. A disabled one counts: whoever disabled it by guessing must not
-        be asked to register another.
-    :param policy_version: of the policies in force.
-    """
-
-    sign_in: SignIn
-    user: User
-    registered: bool
-    policy_version: int
-
-
-# Everything that a decision needs to know is read at once, by statements that are built once: building one
-# costs more than running it.
-_FACTS = (
-    select(
-        SignIn,
-        User,
-        exists().where(
-            Authenticator.user_id == User.id,
-            Authenticator.confirmed_at.is_not(None),
-        ),
-        policies.NEWEST,
-    )
-    .join(User, User.id == SignIn.user_id)
-    .execution_options(populate_existing=True)
-)
-_BY_COOKIE = _FACTS.where(SignIn.cookie_hash == bindparam("value"))
-_BY_ID = _FACTS.where(SignIn.id == bindparam("value"))
-
-
-def current() -> Current | None:
-    """Return the sign-in that the browser's cookie belongs to, None when it has ended or idled out."""
-    if "idprotect_current" not in g:
-        # A sign-in of this very request has its cookie in the answer only.
-        g.idprotect_current = _load(g.get("idprotect_session") or browser.read_cookie(browser.SESSION))
-    found: Current | None = g.idprotect_current
-    return found
-
-
-def find(sign_in_id: str) -> Current | None:
-    """Return a sign-in by its id, whatever became of it."""
-    return _read(_BY_ID, sign_in_id)
-
-
 def attempt(username: str, password: str, visitor: Visitor) -> SignIn:
     """Try a password, and judge the sign-in when it is right.
 
@@ -132,10 +81,8 @@ def attempt(username: str, password: str, visitor: Visitor) -> SignIn:
     """
     user = runtime().directory.find(username)
     tried = count_try(user, username, visitor)
-    if not password_is_right(user, password):
+    if not password_is_right(user, password) or user is None:
         record_failure(user, visitor, tried.holder)
-        raise InteractionError(WRONG)
-    if user is None:
         raise InteractionError(WRONG)
     tried.take_back()
     users.renew_hash(user, password)
@@ -164,9 +111,9 @@ def begin(user: User, visitor: Visitor, *, password: str | None, holder: Holder 
     """
     holder = holder or judging.holder(visitor, user)
     attempt = judging.attempt_at(user, visitor, holder.browser_id, password_ok=True)
-    _, assessment = judging.judge(attempt, password)
-    sign_in = _row(user, visitor, attempt, assessment, holder.familiar)
-    _replace_cookie(sign_in)
+    assessment = judging.judge(attempt, password)
+    sign_in = _row(user, visitor, attempt, **_judged(attempt, assessment, holder.familiar))
+    session_cookie.begin(sign_in)
     session().add(sign_in)
     session().flush()
     protection.raise_detections(user, assessment.findings, sign_in)
@@ -184,26 +131,8 @@ def begin(user: User, visitor: Visitor, *, password: str | None, holder: Holder 
 
 def record_failure(user: User | None, visitor: Visitor, holder: Holder) -> None:
     """Store a sign-in with a wrong password. It feeds counters, never a user's detections. Commits."""
-    now = clock.now()
     attempt = judging.attempt_at(user, visitor, holder.browser_id, password_ok=False)
-    sign_in = SignIn(
-        id=new_id(),
-        user_id=user.id if user else None,
-        succeeded=False,
-        signed_in_at=now,
-        authenticated_at=now,
-        last_seen_at=now,
-        expires_at=now,
-        ip_address=visitor.ip_address,
-        user_agent=visitor.user_agent,
-        device_name=visitor.device_name,
-        platform=visitor.platform,
-        place=judging.place_of(attempt.network),
-        country=attempt.country,
-        device_hash=visitor.device_hash,
-        signals=attempt.to_dict(),
-        simulated=simulated.is_running(),
-    )
+    sign_in = _row(user, visitor, attempt, succeeded=False)
     session().add(sign_in)
     learning.outcome(attempt, Result.FAILURE, RiskLevel.NONE, None, None)
     audit.record(
@@ -239,12 +168,7 @@ def prove(sign_in: SignIn, amr: str) -> None:
     now = clock.now()
     sign_in.amr = [*dict.fromkeys([*sign_in.amr, amr, "mfa"])]
     sign_in.mfa_at = sign_in.authenticated_at = now
-    _new_cookie(sign_in)
-
-
-def renew(sign_in: SignIn) -> None:
-    """Change the cookie: whoever copied the old one is out."""
-    _new_cookie(sign_in)
+    session_cookie.renew(sign_in)
 
 
 def complete(current: Current) -> None:
@@ -257,10 +181,18 @@ def complete(current: Current) -> None:
         _alarm(user, sign_in)
     if not sign_in.aggregated_level:
         sign_in.browser_id = _remember_device(user, sign_in)
-    if sign_in.signals:
-        attempt = Attempt.from_dict(sign_in.signals)
-        level = RiskLevel(sign_in.aggregated_level)
-        learning.outcome(attempt, Result.SUCCESS, level, sign_in.browser_id or attempt.device, sign_in.id)
+    _learn(sign_in, Result.SUCCESS, RiskLevel(sign_in.aggregated_level))
+
+
+def _learn(sign_in: SignIn, result: Result, level: RiskLevel) -> None:
+    """Let the engine know how a sign-in ended; one from before it kept signals teaches nothing."""
+    if not sign_in.signals:
+        return
+    attempt = Attempt.from_dict(sign_in.signals)
+    if result is Result.SUCCESS:
+        learning.outcome(attempt, result, level, sign_in.browser_id or attempt.device, sign_in.id)
+    else:
+        learning.outcome(attempt, result, level, None, None)
 
 
 def _alarm(user: User, sign_in: SignIn) -> None:
@@ -275,13 +207,6 @@ def _alarm(user: User, sign_in: SignIn) -> None:
     notifications.break_glass_used(user, sign_in.ip_address, users.administrators())
 
 
-def end(current: Current, reason: str) -> None:
-    """Sign this browser out."""
-    sessions.end(current.sign_in, reason)
-    browser.set_cookie(browser.SESSION, "")
-    g.idprotect_current = None
-
-
 def stopped(user: User, sign_in: SignIn) -> None:
     """A policy blocked this sign-in: tell the user, once."""
     already = select(AuditEvent.id).where(
@@ -290,9 +215,7 @@ def stopped(user: User, sign_in: SignIn) -> None:
     if session().scalar(already) is not None:
         return
     audit.record(Event.SIGN_IN_BLOCKED, actor="system", user_id=sign_in.user_id, sign_in_id=sign_in.id)
-    if sign_in.signals:
-        attempt = Attempt.from_dict(sign_in.signals)
-        learning.outcome(attempt, Result.BLOCKED, sign_in.risk, None, None)
+    _learn(sign_in, Result.BLOCKED, sign_in.risk)
     notifications.sign_in_stopped(user, sign_in.device_name, sign_in.signed_in_at)
 
 
@@ -302,9 +225,7 @@ def challenge_failed(user: User, sign_in: SignIn, tries: int) -> None:
     if not sign_in.aggregated_level or protection.was_raised(sign_in, finding.name):
         return
     protection.raise_detection(user, finding, sign_in)
-    if sign_in.signals:
-        attempt = Attempt.from_dict(sign_in.signals)
-        learning.outcome(attempt, Result.CHALLENGE_FAILED, sign_in.risk, None, None)
+    _learn(sign_in, Result.CHALLENGE_FAILED, sign_in.risk)
     session().commit()
 
 
@@ -339,110 +260,46 @@ def _failure_limits(visitor: Visitor) -> dict[str, int]:
     }
 
 
-def _row(user: User, visitor: Visitor, attempt: Attempt, assessment: Assessment, familiar: bool) -> SignIn:
-    now, level = datetime.fromtimestamp(attempt.at, UTC), assessment.level
-    return SignIn(
-        id=new_id(),
-        user_id=user.id,
-        succeeded=True,
-        signed_in_at=now,
-        authenticated_at=now,
-        amr=["pwd"],
-        with_temporary_password=user.must_change_password,
-        ip_address=visitor.ip_address,
-        user_agent=visitor.user_agent,
-        device_name=visitor.device_name,
-        platform=visitor.platform,
-        place=judging.place_of(attempt.network),
-        country=attempt.country,
-        device_hash=visitor.device_hash,
-        known_device=familiar,
-        signals=attempt.to_dict(),
-        score=assessment.score,
-        site=attempt.site,
-        browser=attempt.browser.exact,
-        last_seen_at=now,
-        expires_at=now + timedelta(seconds=settings().session_absolute),
-        risk_level=int(level),
-        aggregated_level=int(level),
-        risk_state=str(RiskState.AT_RISK if level else RiskState.NONE),
-        not_evaluated=dict(assessment.not_evaluated),
-        simulated=simulated.is_running(),
-    )
+def _row(user: User | None, visitor: Visitor, attempt: Attempt, **more: Any) -> SignIn:
+    """Return a sign-in with what is seen of any; without *more* it is over as soon as it was tried."""
+    now = datetime.fromtimestamp(attempt.at, UTC)
+    seen = {
+        "id": new_id(),
+        "user_id": user.id if user is not None else None,
+        "signed_in_at": now,
+        "authenticated_at": now,
+        "last_seen_at": now,
+        "expires_at": now,
+        "ip_address": visitor.ip_address,
+        "user_agent": visitor.user_agent,
+        "device_name": visitor.device_name,
+        "platform": visitor.platform,
+        "place": judging.place_of(attempt.network),
+        "country": attempt.country,
+        "device_hash": visitor.device_hash,
+        "signals": attempt.to_dict(),
+        "simulated": simulated.is_running(),
+    }
+    return SignIn(**seen | more)
 
 
-def _replace_cookie(sign_in: SignIn) -> None:
-    """Give the browser the new sign-in; the former one keeps its refresh tokens, but no browser."""
-    if (former := browser.read_cookie(browser.SESSION)) is not None:
-        statement = update(SignIn).where(SignIn.cookie_hash == sha256(former))
-        rows_changed(statement.values(cookie_hash=None, replaced_by=sign_in.id))
-    _new_cookie(sign_in)
-    g.pop("idprotect_current", None)
-
-
-def _new_cookie(sign_in: SignIn) -> None:
-    token = g.idprotect_session = browser.new_token()
-    sign_in.cookie_hash = sha256(token)
-    browser.set_cookie(browser.SESSION, token)
-
-
-def _load(token: str | None) -> Current | None:
-    if token is None:
-        return None
-    found = _read(_BY_COOKIE, sha256(token))
-    if found is None:
-        return None
-    sign_in, now = found.sign_in, clock.now()
-    idle_end = sign_in.last_seen_at + timedelta(seconds=settings().session_idle)
-    if sign_in.ended_at is not None or now >= min(sign_in.expires_at, idle_end):
-        return None
-    if now - sign_in.last_seen_at >= SEEN_EVERY:
-        sign_in.last_seen_at = g.idprotect_seen_at = now
-    return found if _may_go_on(found, browser.visitor()) else None
-
-
-def _may_go_on(current: Current, visitor: Visitor) -> bool:
-    """Whether a session may be used from where its cookie comes from now; if not, it is ended. Commits when it moved.
-
-    A risky move is stopped by having to sign in again, which is judged anew; what looks like a copied cookie is held
-    against the user besides.
-    """
-    sign_in = current.sign_in
-    if sign_in.completed_at is None or not judging.is_elsewhere(sign_in, visitor):
-        return True
-    attempt = judging.session_attempt(sign_in, visitor, judging.holder(visitor, current.user).browser_id)
-    _, assessment = judging.judge(attempt)
-    _record_move(current, attempt, assessment)
-    if assessment.level < RiskLevel.MEDIUM:
-        sign_in.site, sign_in.browser = attempt.site, attempt.browser.exact
-        learning.outcome(attempt, Result.SUCCESS, assessment.level, None, None)
-    else:
-        about_user = [finding for finding in assessment.findings if finding.about is About.USER]
-        protection.raise_detections(current.user, about_user)
-        sessions.end(sign_in, "the session's cookie came from elsewhere")
-        learning.outcome(attempt, Result.BLOCKED, assessment.level, None, None)
-    session().commit()
-    return assessment.level < RiskLevel.MEDIUM
-
-
-def _record_move(current: Current, attempt: Attempt, assessment: Assessment) -> None:
-    """Write down from where a session's cookie came, and what was believed of it."""
-    audit.record(
-        Event.SIGN_IN_MOVED,
-        actor=current.user.username,
-        user_id=current.user.id,
-        sign_in_id=current.sign_in.id,
-        risk=assessment.level.label,
-        score=assessment.score,
-        detections={finding.name: finding.level.label for finding in assessment.findings},
-        not_evaluated=dict(assessment.not_evaluated),
-        signals=attempt.to_dict(),
-    )
-
-
-def _read(statement: "Select[Any]", value: str) -> Current | None:
-    row = session().execute(statement, {"value": value}).first()
-    return Current(row[0], row[1], bool(row[2]), row[3] or 0) if row is not None else None
+def _judged(attempt: Attempt, assessment: Assessment, familiar: bool) -> dict[str, Any]:
+    """Return what a sign-in with the right password has besides."""
+    level = assessment.level
+    lifetime = timedelta(seconds=settings().session_absolute)
+    return {
+        "succeeded": True,
+        "amr": ["pwd"],
+        "known_device": familiar,
+        "score": assessment.score,
+        "site": attempt.site,
+        "browser": attempt.browser.exact,
+        "expires_at": datetime.fromtimestamp(attempt.at, UTC) + lifetime,
+        "risk_level": int(level),
+        "aggregated_level": int(level),
+        "risk_state": str(RiskState.AT_RISK if level else RiskState.NONE),
+        "not_evaluated": dict(assessment.not_evaluated),
+    }
 
 
 def _remember_device(user: User, sign_in: SignIn) -> str:

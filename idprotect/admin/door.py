@@ -6,19 +6,19 @@ from typing import cast
 from flask import abort, request, url_for
 from werkzeug.wrappers import Response
 
-from idprotect import audit, clock, flow, gate, people, roles, sign_ins
+from idprotect import audit, clock, flow, gate, people, roles, session_cookie
 from idprotect.audit import Event
 from idprotect.gate import Access
 from idprotect.models import SignIn, session
 from idprotect.pages import error_page
 from idprotect.pendings import Wanted
 from idprotect.runtime import settings
-from idprotect.sign_ins import SEEN_EVERY, Current
+from idprotect.session_cookie import SEEN_EVERY, Current
 
 
 def enter(page: str) -> Response | None:
     """Ask whether this browser may see a page: None lets it, a response is to be given instead."""
-    current = sign_ins.current()
+    current = session_cookie.current()
     if current is None or not roles.of(current.user.roles):
         return _keep_out()
     if (interruption := _interruption(current)) is not None:
@@ -33,12 +33,12 @@ def enter(page: str) -> Response | None:
 
 def person() -> Current:
     """Return who is here; only for pages, which are behind the door."""
-    return cast(Current, sign_ins.current())
+    return cast(Current, session_cookie.current())
 
 
 def may(what: str) -> bool:
     """Whether whoever is here may see or do something."""
-    current = sign_ins.current()
+    current = session_cookie.current()
     return current is not None and roles.allows(current.user.roles, what)
 
 

@@ -20,7 +20,6 @@ from idprotect.models import (
     Device,
     RiskDetection,
     RiskHistory,
-    RiskProfile,
     SignIn,
     User,
     session,
@@ -78,8 +77,7 @@ def _evidence(user: User) -> dict[str, Any]:
 
 def _learning(user: User) -> str:
     """Return why what is unfamiliar raises nothing yet; empty when it does."""
-    stored = session().scalar(select(RiskProfile.document).where(RiskProfile.user_id == user.id))
-    return learning.rules().reason(learning.read(stored), clock.now().timestamp())
+    return learning.rules().reason(learning.profile(user.id), clock.now().timestamp())
 
 
 def _of(user: User, model: Any, order: Any) -> Any:

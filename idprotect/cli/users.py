@@ -1,13 +1,14 @@
 """Commands about users: accounts, sessions, leaked passwords."""
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import sessions, users
+from idprotect import learning, sessions, users
 from idprotect.cli import shown
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.errors import NotFound
@@ -83,10 +84,16 @@ def show_user(username: str) -> Result:
     """Show a user by name or id: risk, detections with their reasons, history, and what can be undone."""
     user = runtime().directory.find(username) or session().get(User, username)
     if user is not None:
-        return {**shown.user(user), "learning_since": user.learning_since.isoformat(), **shown.risk(user.id)}
+        return {**shown.user(user), "learning_since": _learning_since(user), **shown.risk(user.id)}
     if shown.history(username):
         return {"id": username, "deleted": True, **shown.risk(username)}
     raise NotFound(f"no user is called {username!r}")
+
+
+def _learning_since(user: User) -> str | None:
+    """Return when we began to learn how the user signs in; None before the first sign-in that ended well."""
+    since = learning.profile(user.id).since
+    return datetime.fromtimestamp(since, UTC).isoformat() if since is not None else None
 
 
 @command(user_group, "delete")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from idprotect import password_policy, sign_ins, users
+from idprotect import password_policy, session_cookie, sign_ins, users
 from idprotect.conditional_access import Step
 from idprotect.errors import InteractionError
 from idprotect.forms import ChangePasswordForm, NewPasswordForm, PageForm
@@ -43,7 +43,7 @@ class PasswordChange:
         # An administrator may require a new password of somebody who has lost the second factor since.
         secure = bool(visit.user.temporary_password_hash) or visit.sign_in.mfa_at is not None
         users.change_password(visit.user, form.new.data, visit.sign_in, secure=secure)
-        sign_ins.renew(visit.sign_in)
+        session_cookie.renew(visit.sign_in)
         session().commit()
 
 

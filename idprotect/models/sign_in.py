@@ -47,7 +47,6 @@ class SignIn(Base):
     registration_skipped_at: Mapped[datetime | None]
     reviewed_at: Mapped[datetime | None]
     console_seen_at: Mapped[datetime | None]
-    with_temporary_password: Mapped[bool] = mapped_column(default=False)
 
     ip_address: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str] = mapped_column(Text, default="")

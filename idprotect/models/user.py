@@ -22,7 +22,6 @@ class User(UserMixin, Base):  # type: ignore[misc]
     :ivar recovered_at: when the password was last changed in the secure flow.
     :ivar recovery_began_at: when everything was ended so that a strong sign-in would restore the identity.
     :ivar simulated: does not exist outside of :mod:`idprotect.simulation`, and cannot sign in there.
-    :ivar learning_since: when we began to learn how this user signs in, kept by :mod:`idprotect.learning`.
     """
 
     __tablename__ = "idprotect_user"
@@ -52,7 +51,6 @@ class User(UserMixin, Base):  # type: ignore[misc]
     risk_changed_at: Mapped[datetime | None]
     recovered_at: Mapped[datetime | None]
     recovery_began_at: Mapped[datetime | None]
-    learning_since: Mapped[datetime] = mapped_column(default=clock.now)
     registration_prompted_at: Mapped[datetime | None]
     simulated: Mapped[bool] = mapped_column(default=False)
 

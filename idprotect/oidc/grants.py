@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grant
 from authlib.oauth2.rfc7636 import CodeChallenge
 from sqlalchemy import Row, bindparam, select, update
 
-from idprotect import audit, clock, gate, protection, sign_ins, standard_claims
+from idprotect import audit, clock, gate, protection, session_cookie, standard_claims
 from idprotect.audit import Event
 from idprotect.gate import Access, Endpoint
 from idprotect.keys import sha256
@@ -295,7 +295,7 @@ def revoke_family(member: Any) -> None:
 
 def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> User:
     """Return the user, if the gate lets this sign-in have tokens for this client now."""
-    current = sign_ins.find(proved.sign_in_id)
+    current = session_cookie.find(proved.sign_in_id)
     if current is None or current.sign_in.ended_at is not None:
         raise InvalidGrantError("The sign-in behind this grant has ended.")
     access = Access(current, client.id, frozenset(proved.get_scope().split()))
@@ -310,7 +310,7 @@ def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> User:
 def _reused(row: Any, event: Event) -> None:
     """RFC 6749 section 4.1.2, RFC 9700 section 4.14: what comes twice was stolen; nothing that came of it is safe."""
     revoke_family(row)
-    current = sign_ins.find(row.sign_in_id)
+    current = session_cookie.find(row.sign_in_id)
     if current is not None and not protection.was_raised(current.sign_in, AnomalousToken.name):
         what = "a code" if event is Event.CODE_REUSED else "a refresh token"
         protection.raise_detection(current.user, reused(what), current.sign_in)

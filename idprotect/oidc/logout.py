@@ -12,7 +12,7 @@ from idprotect.models import ClientRules
 from idprotect.oidc import hints, responses
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import runtime
-from idprotect.sign_ins import Current
+from idprotect.session_cookie import Current
 
 #: For so long a confirmation page may stay open.
 LINK_AGE = 900

@@ -11,7 +11,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from sqlalchemy import bindparam, or_, select
 
-from idprotect import clock, gate, sign_ins
+from idprotect import clock, gate, session_cookie
 from idprotect.gate import Access
 from idprotect.keys import sha256
 from idprotect.models import Client, SignIn, Token, User, session
@@ -54,7 +54,7 @@ class Presented:
         runtime().directory.refresh(user)
         if not self.is_refresh and user.enabled and not user.risk_level and not user.must_change_password:
             return True  # nothing has come up since the gate let it out, minutes ago
-        current = sign_ins.find(self.sign_in.id)
+        current = session_cookie.find(self.sign_in.id)
         if current is None:
             return False
         return gate.still_allows(Access(current, self.client.id, frozenset(token.scope.split())))

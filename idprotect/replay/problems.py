@@ -1,9 +1,6 @@
 """What was wrong with a log: each problem with its line, said at once, and counted."""
 
-from collections.abc import Callable
 from typing import TextIO
-
-Complain = Callable[[str], None]
 
 
 class Problems:

@@ -7,7 +7,6 @@ from idprotect.risk import Profile, stored_profile
 
 #: Profiles in use; some ten kilobytes each.
 MOST_IN_USE = 8192
-FASTEST = 1
 
 
 class Profiles:

@@ -70,6 +70,7 @@ class Finding:
 
     :param reasons: sentences with values, for the administrator.
     :param evidence: the values behind the sentences, by name.
+    :param is_weighed: it rests on the sum of all evidence, not on a rule of its own.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Finding:
     reasons: tuple[str, ...]
     evidence: Mapping[str, Any] = field(default_factory=dict)
     timing: Timing = Timing.REAL_TIME
+    is_weighed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +191,8 @@ def _is_about_attempt(finding: Finding, signals: Signals) -> bool:
 
 def _score(signals: Signals, counting: Sequence[Finding]) -> float:
     """Return the points of all evidence, or, where that is more, of the rules and of the evidence that they leave."""
-    by_rule = [finding for finding in counting if not _is_statistical(finding)]
+    by_rule = [finding for finding in counting if not finding.is_weighed]
     rest = points(signals.evidence, frozenset(finding.name for finding in by_rule))
     rules = sum(WEIGHTS[finding.level] for finding in by_rule)
     score = max(points(signals.evidence, frozenset()), rules + max(rest, 0.0) if rules else rest)
     return score - (TRUSTED_LOCATION_RELIEF if signals.trusted_location is not None else 0)
-
-
-def _is_statistical(finding: Finding) -> bool:
-    return "nats" in finding.evidence

@@ -11,8 +11,6 @@ from idprotect.risk.evidence import Evidence
 from idprotect.risk.levels import RiskLevel
 from idprotect.risk.weights import WEIGHTS
 
-VERSION = 2
-
 #: The sum without any evidence.
 BASE = -3.9
 #: The sums from which on a sign-in is low, medium, high: some 2 to 3, 1 and 0.25 % of legitimate sign-ins in the logs.

@@ -138,7 +138,7 @@ class Profile:
     :ivar learnt_at: when a sign-in was last learnt.
     :ivar learnt, since_learnt: sign-ins learnt altogether, and since then.
     :ivar with_device: how many of them came with a known device cookie.
-    :ivar with_hints, could_hint: how many sent client hints, of those whose browser can.
+    :ivar with_hints: how many sent client hints.
     :ivar last: where the user was last; None when that may have been somebody else.
     :ivar seen: ``kind:value`` → how often.
     :ivar succeeded_at, in_a_row: when a password was last right and let in, and how many were wrong since.
@@ -153,7 +153,6 @@ class Profile:
     since_learnt: int = 0
     with_device: int = 0
     with_hints: int = 0
-    could_hint: int = 0
     last: Point | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
@@ -268,9 +267,7 @@ class Profile:
 
     def _learn_habits(self, attempt: Attempt, now: float) -> None:
         self.with_device += attempt.device in self.devices
-        if attempt.browser.hints:
-            self.could_hint += 1
-            self.with_hints += attempt.platform_version is not None
+        self.with_hints += attempt.browser.hints and attempt.platform_version is not None
         self.hours = self.hours or [0.0] * 24
         self.hours[int(now % DAY // 3600)] += 1
         if attempt.round_trip_ms is not None:

@@ -19,6 +19,7 @@ from idprotect import (
     notifications,
     people,
     protection,
+    session_cookie,
     sessions,
     sign_ins,
     users,
@@ -38,7 +39,7 @@ from idprotect.pages import error_page, render
 from idprotect.pendings import Wanted
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime, settings
-from idprotect.sign_ins import Current
+from idprotect.session_cookie import Current
 
 SHOWN_SIGN_INS = 20
 VOLUNTARY = (
@@ -55,7 +56,7 @@ def own_page(view: View) -> View:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Response:
         interruption = flow.guard(Wanted(people.ACCOUNT, settings().brand_name, return_to=_this_page()))
-        return interruption or view(*args, current=cast(Current, sign_ins.current()), **kwargs)
+        return interruption or view(*args, current=cast(Current, session_cookie.current()), **kwargs)
 
     return guarded
 
@@ -86,7 +87,7 @@ def password(current: Current) -> Response:
     def change() -> None:
         sign_ins.check_current_password(current.user, form.current.data, browser.visitor())
         users.change_password(current.user, form.new.data, current.sign_in, secure=False)
-        sign_ins.renew(current.sign_in)
+        session_cookie.renew(current.sign_in)
 
     variables = {
         "form": form,
@@ -187,14 +188,14 @@ def report_by_link(token: str) -> Response:
 def sign_out() -> Response:
     """Sign this browser out, after a question: a GET changes nothing."""
     form = PageForm.for_page("sign-out")
-    current = sign_ins.current()
+    current = session_cookie.current()
     if request.method == "POST":
         try:
             form.check()
         except InteractionError as error:
             return error_page(400, "That did not work", error.message)
         if current is not None:
-            sign_ins.end(current, "signed_out")
+            session_cookie.end(current, "signed_out")
             session().commit()
         return render(
             "signed_out.html", return_url=None, client_name=None, sign_in_url=url_for("idprotect.start")

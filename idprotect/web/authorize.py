@@ -30,7 +30,7 @@ from idprotect.oidc.wishes import UnmetAuthenticationRequirements
 from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import runtime
-from idprotect.sign_ins import Current
+from idprotect.session_cookie import Current
 
 PROMPTS = {"none", "login", "consent", "select_account"}
 

@@ -6,7 +6,7 @@ from authlib.oauth2 import OAuth2Error
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from idprotect import sign_ins
+from idprotect import session_cookie
 from idprotect.errors import InteractionError
 from idprotect.flow import no_longer_valid
 from idprotect.forms import PageForm
@@ -43,7 +43,7 @@ def leave() -> Response:
     leaving = logout.read_link(request.args.get("request", ""))
     if leaving is None:
         return no_longer_valid()
-    current = sign_ins.current()
+    current = session_cookie.current()
     if current is None:
         return _left(leaving, confirmed=False)
     confirmed = request.method == "POST"
@@ -54,7 +54,7 @@ def leave() -> Response:
             return error_page(400, "That did not work", error.message)
     elif not leaving.is_about(current):
         return _question(leaving, current.user.display_name)
-    sign_ins.end(current, "signed_out")
+    session_cookie.end(current, "signed_out")
     session().commit()
     return _left(leaving, confirmed=confirmed)
 

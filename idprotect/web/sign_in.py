@@ -3,7 +3,7 @@
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from idprotect import browser, pendings, sign_ins
+from idprotect import browser, pendings, session_cookie, sign_ins
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.flow import no_longer_valid, to_sign_in
 from idprotect.forms import PageForm, SignInForm
@@ -42,12 +42,12 @@ def sign_in(pending_id: str) -> Response:
 
 
 def _who_is_asked_again(pending: Pending) -> str:
-    current = sign_ins.current() if pending.sign_in_after is not None else None
+    current = session_cookie.current() if pending.sign_in_after is not None else None
     return current.user.username if current is not None else ""
 
 
 def _page(pending: Pending, form: SignInForm, status: int) -> Response:
-    again = pending.sign_in_after is not None and sign_ins.current() is not None
+    again = pending.sign_in_after is not None and session_cookie.current() is not None
     allow_form_to(pending)
     page = render(
         "sign_in.html",

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from idprotect import sign_ins
+from idprotect import session_cookie
 from idprotect.web import ROUTES, SIGN_IN_ROUTES
 from tests.security.place import Exchange, Place
 from tests.security.tour import Tour
@@ -296,7 +296,7 @@ def test_a_database_that_does_not_answer_is_a_page_that_says_so(
     def gone(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
-    monkeypatch.setattr(sign_ins, "_read", gone)
+    monkeypatch.setattr(session_cookie, "_read", gone)
     for path in ("/account", "/sign-out", "/authorize/x"):
         visitor.get(path) if path != "/authorize/x" else visitor.get("/sign-out")
         assert visitor.status == 503

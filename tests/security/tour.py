@@ -15,7 +15,7 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from idprotect import protection, sign_ins, users
+from idprotect import protection, session_cookie, users
 from idprotect.models import Client, session
 from idprotect.runtime import runtime
 from tests.security.place import (
@@ -296,7 +296,7 @@ def _let_it_break(place: Place, nobody: Visitor) -> None:
 
     place.app.testing = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sign_ins, "_read", fall)
+        patch.setattr(session_cookie, "_read", fall)
         nobody.cookies["__Host-idprotect-session"] = "x" * 43
         assert nobody.get("/account").status == 500
         assert nobody.get("/").status == 500

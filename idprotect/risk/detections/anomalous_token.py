@@ -33,7 +33,7 @@ class AnomalousToken:
             f"by {in_words(attempt.browser.name)}, before by {in_words(former.name)}",
         )
         values = {"nats": round(total, 2), "country": attempt.country, "former_country": former.point.country}
-        return Finding(self.name, RiskLevel.HIGH, About.USER, reasons, values)
+        return Finding(self.name, RiskLevel.HIGH, About.USER, reasons, values, is_weighed=True)
 
 
 def reused(what: str) -> Finding:

@@ -40,7 +40,7 @@ class UnfamiliarSignIn:
             return None
         reasons = (*_weighed(parts), *_properties(signals))
         shown = {name: round(nats, 2) for name, nats in parts.items()}
-        return Finding(self.name, level, About.SIGN_IN, reasons, {"nats": shown})
+        return Finding(self.name, level, About.SIGN_IN, reasons, {"nats": shown}, is_weighed=True)
 
 
 def _weighed(parts: dict[str, float]) -> Iterator[str]:
