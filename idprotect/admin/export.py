@@ -4,15 +4,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 from flask import Response, stream_with_context
-from sqlalchemy import Row
 
-from idprotect.admin.listing import Asked, Column
-from idprotect.admin.paging import read_all
-from idprotect.risk import RiskLevel
+from idprotect.lists.listing import Asked
+from idprotect.lists.paging import read_all
 
 #: With these a spreadsheet begins a formula, or once it has thrown the character before them away.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -37,13 +34,13 @@ def _csv_lines(asked: Asked) -> Iterator[str]:
     columns = asked.listing.columns
     yield _line([column.name for column in columns])
     for row in read_all(asked):
-        yield _line([harmless(_text(_value(column, row))) for column in columns])
+        yield _line([harmless(_text(column.plain(row._mapping[column.name]))) for column in columns])
 
 
 def _json_lines(asked: Asked) -> Iterator[str]:
     separator = "[\n"
     for row in read_all(asked):
-        values = {column.name: _value(column, row) for column in asked.listing.columns}
+        values = {column.name: column.plain(row._mapping[column.name]) for column in asked.listing.columns}
         yield separator + json.dumps(values, ensure_ascii=False)
         separator = ",\n"
     yield "[]\n" if separator == "[\n" else "\n]\n"
@@ -53,13 +50,6 @@ def _line(cells: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
     return line.getvalue()
-
-
-def _value(column: Column, row: Row[Any]) -> Any:
-    value = row._mapping[column.name]
-    if column.kind == "level":
-        return RiskLevel(value).label
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _text(value: Any) -> str:

@@ -11,10 +11,9 @@ from sqlalchemy import ColumnElement, case, func, select
 from werkzeug.datastructures import MultiDict
 
 from idprotect import clock
-from idprotect.admin import paging
-from idprotect.admin.listing import Asked
-from idprotect.admin.lists import LISTINGS
-from idprotect.admin.lists.sign_ins import NOT_ALLOWED, PROMPTS
+from idprotect.lists import LISTINGS, paging
+from idprotect.lists.listing import Asked
+from idprotect.lists.sign_ins import NOT_ALLOWED, PROMPTS
 from idprotect.models import Receipt, RiskDetection, SignIn, dialect, session
 from idprotect.risk import RiskLevel
 

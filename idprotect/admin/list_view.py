@@ -8,12 +8,20 @@ from sqlalchemy import Row
 from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import audit, protection, triage
-from idprotect.admin import door, export, paging
-from idprotect.admin.listing import Asked, Column, Listing
+from idprotect.admin import door, export
 from idprotect.admin.view import ConsoleView, expose
 from idprotect.audit import Event
+from idprotect.lists import paging
+from idprotect.lists.listing import Asked, Column, Listing
 from idprotect.models import session
 
+#: The page of what a cell leads to, and its argument.
+PAGES = {
+    "user": ("idprotect_admin_users.details", "user_id"),
+    "sign_in": ("idprotect_admin_sign_ins.details", "sign_in_id"),
+    "event": ("idprotect_admin_audit.details", "event_id"),
+    "application": ("idprotect_admin_applications.details", "client_id"),
+}
 FILES = {"csv": export.csv_file, "json": export.json_file}
 
 
@@ -109,7 +117,8 @@ def _cells(asked: Asked, row: Row[Any]) -> dict[str, Any]:
 def _link(column: Column, values: Any) -> str | None:
     if column.link is None:
         return None
-    endpoint, argument, source = column.link
+    kind, source = column.link
+    endpoint, argument = PAGES[kind]
     return url_for(endpoint, **{argument: values[source]}) if values[source] else None
 
 

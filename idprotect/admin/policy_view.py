@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import people, policies, users
 from idprotect.admin import door, sentences, trials
-from idprotect.admin.listing import PERIODS
 from idprotect.admin.view import ConsoleView, expose
 from idprotect.conditional_access import PolicySet, PolicyState, parse_policies
 from idprotect.conditional_access.toml import to_toml
@@ -20,6 +19,7 @@ from idprotect.insights.guards import CONFIRMATION
 from idprotect.insights.impact import Impact, impact
 from idprotect.insights.templates import TEMPLATES
 from idprotect.insights.what_if import what_if
+from idprotect.lists.listing import PERIODS
 from idprotect.models import session
 from idprotect.risk import RiskLevel
 

@@ -4,8 +4,8 @@ from flask import Response, abort, url_for
 
 from idprotect import audit_chain
 from idprotect.admin.list_view import ListView
-from idprotect.admin.lists import APPLICATIONS, AUDIT, DETECTIONS
 from idprotect.admin.view import expose
+from idprotect.lists import APPLICATIONS, AUDIT, DETECTIONS
 from idprotect.models import AuditEvent, Client, User, session
 
 #: Somebody waits for the page; the schedule does the rest.

@@ -9,10 +9,10 @@ from idprotect import gate, roles
 from idprotect.admin import door
 from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
-from idprotect.admin.lists import RISKY_SIGN_INS, SESSIONS, SIGN_INS
-from idprotect.admin.lists.sign_ins import outcome_of
 from idprotect.admin.view import expose
 from idprotect.conditional_access import Step
+from idprotect.lists import RISKY_SIGN_INS, SESSIONS, SIGN_INS
+from idprotect.lists.sign_ins import outcome_of
 from idprotect.models import AuditEvent, Client, Receipt, RiskDetection, SignIn, User, session
 
 SHOWN_RECEIPTS, SHOWN_EVENTS = 30, 100

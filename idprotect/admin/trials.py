@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import func, select
 
 from idprotect import clock, policies, receipts
-from idprotect.admin.listing import PERIODS, period
 from idprotect.conditional_access import PolicySet, PolicyState
 from idprotect.insights.effect import Effect, effects
 from idprotect.insights.replay import Report, replay
+from idprotect.lists.listing import PERIODS, period
 from idprotect.models import Receipt, session
 
 #: Decisions that are gone through for a page; the command line goes through all.

@@ -9,11 +9,11 @@ from idprotect import clock, learning, methods, roles
 from idprotect.admin import door
 from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
-from idprotect.admin.lists import RISKY_USERS, USERS
-from idprotect.admin.lists.people import registration_status
-from idprotect.admin.lists.sign_ins import outcome_of
-from idprotect.admin.lists.sign_ins import usable as usable_sign_in
 from idprotect.admin.view import expose
+from idprotect.lists import RISKY_USERS, USERS
+from idprotect.lists.people import registration_status
+from idprotect.lists.sign_ins import outcome_of
+from idprotect.lists.sign_ins import usable as usable_sign_in
 from idprotect.models import (
     AuditEvent,
     Authenticator,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from idprotect import clients, clock, protection, users
-from idprotect.admin.lists import LISTINGS
+from idprotect.lists import LISTINGS
 from idprotect.models import RiskDetection, SignIn, User, new_id, session
 from tests.admin.conftest import Enter
 from tests.security.place import Place, Visitor

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 import pytest
 
 from idprotect import audit, audit_chain, migrations, protection
-from idprotect.admin.listing import Listing
-from idprotect.admin.lists import LISTINGS
 from idprotect.audit import Event
+from idprotect.lists import LISTINGS
+from idprotect.lists.listing import Listing
 from idprotect.models import SignIn, session
 from idprotect.runtime import runtime
 from tests.admin.conftest import Enter

@@ -11,11 +11,11 @@ from werkzeug.datastructures import MultiDict
 
 from idprotect import clock, counts, receipts, sign_in_log, sign_ins, simulated, users
 from idprotect.admin import figures
-from idprotect.admin.listing import Asked
-from idprotect.admin.lists import LISTINGS
-from idprotect.admin.paging import count
 from idprotect.browser import Visitor
 from idprotect.errors import InteractionError
+from idprotect.lists import LISTINGS
+from idprotect.lists.listing import Asked
+from idprotect.lists.paging import count
 from idprotect.models import (
     AuditEvent,
     Base,

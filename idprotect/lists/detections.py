@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from idprotect.admin.listing import Column, Condition, Filter, Listing, choice, equal, times
-from idprotect.admin.lists import words
+from idprotect.lists import words
+from idprotect.lists.listing import Column, Condition, Filter, Listing, choice, equal, times
 from idprotect.models import RiskDetection, User
 from idprotect.risk.levels import About, Timing
 
-_TO_USER = ("idprotect_admin_users.details", "user_id", "user_id")
-_TO_SIGN_IN = ("idprotect_admin_sign_ins.details", "sign_in_id", "sign_in_id")
+_TO_USER = ("user", "user_id")
+_TO_SIGN_IN = ("sign_in", "sign_in_id")
 
 
 def _with_user(statement: Select[Any]) -> Select[Any]:

@@ -1,9 +1,11 @@
-"""The lists of the console, each a value of :class:`idprotect.admin.listing.Listing`."""
+"""Lists of what is stored, each a value of :class:`idprotect.lists.listing.Listing`: for the console, its files, and
+the API.
+"""
 
-from idprotect.admin.lists.detections import DETECTIONS
-from idprotect.admin.lists.people import RISKY_USERS, USERS
-from idprotect.admin.lists.records import APPLICATIONS, AUDIT
-from idprotect.admin.lists.sign_ins import RISKY_SIGN_INS, SESSIONS, SIGN_INS
+from idprotect.lists.detections import DETECTIONS
+from idprotect.lists.people import RISKY_USERS, USERS
+from idprotect.lists.records import APPLICATIONS, AUDIT
+from idprotect.lists.sign_ins import RISKY_SIGN_INS, SESSIONS, SIGN_INS
 
 LISTINGS = {
     listing.name: listing

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
 
-from idprotect.admin.listing import Asked, Condition
 from idprotect.errors import InteractionError
+from idprotect.lists.listing import Asked, Condition
 from idprotect.models import session
 
 PAGE_SIZE = 50

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from idprotect.admin.listing import Filter, choice, equal
+from idprotect.lists.listing import Filter, choice, equal
 from idprotect.risk import RiskDetail, RiskLevel, RiskState
 from idprotect.risk.levels import OPEN_STATES
 

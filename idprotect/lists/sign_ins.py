@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Select, and_, case, exists, literal_column, select
 
 from idprotect import clock, gate
-from idprotect.admin.listing import Column, Condition, Filter, Listing, choice, times
-from idprotect.admin.lists import words
+from idprotect.lists import words
+from idprotect.lists.listing import Column, Condition, Filter, Listing, choice, times
 from idprotect.models import Receipt, RiskDetection, SignIn, User
 from idprotect.runtime import settings
 
@@ -27,8 +27,8 @@ _RISKY = SignIn.risk_state != literal_column("'none'")
 NOT_ALLOWED = Receipt.outcome != literal_column("'allowed'")
 #: What a policy asks of somebody, beside stopping them; the most comes last.
 PROMPTS = ["notice_required", "mfa_required", "registration_required", "password_change_required"]
-_TO_SIGN_IN = ("idprotect_admin_sign_ins.details", "sign_in_id", "id")
-_TO_USER = ("idprotect_admin_users.details", "user_id", "user_id")
+_TO_SIGN_IN = ("sign_in", "id")
+_TO_USER = ("user", "user_id")
 
 
 def _with_user(statement: Select[Any]) -> Select[Any]:

@@ -4,14 +4,14 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from idprotect.admin.listing import Column, Condition, Filter, Listing, choice, equal, times
-from idprotect.admin.lists import words
 from idprotect.audit import Event
+from idprotect.lists import words
+from idprotect.lists.listing import Column, Condition, Filter, Listing, choice, equal, times
 from idprotect.models import AuditEvent, Client, User
 
-_TO_USER = ("idprotect_admin_users.details", "user_id", "user_id")
-_TO_EVENT = ("idprotect_admin_audit.details", "event_id", "id")
-_TO_APPLICATION = ("idprotect_admin_applications.details", "client_id", "id")
+_TO_USER = ("user", "user_id")
+_TO_EVENT = ("event", "id")
+_TO_APPLICATION = ("application", "id")
 
 
 def _with_user(statement: Select[Any]) -> Select[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import String, case, cast, exists, literal_column, or_
 
 from idprotect import clock, policies
-from idprotect.admin.listing import Column, Condition, Filter, Listing, choice, times
-from idprotect.admin.lists import words
 from idprotect.conditional_access import Control, PolicyState
+from idprotect.lists import words
+from idprotect.lists.listing import Column, Condition, Filter, Listing, choice, times
 from idprotect.models import Authenticator, User
 
 REGISTRATION = {"registered": "registered", "pending": "pending", "overdue": "overdue"}
@@ -17,7 +17,7 @@ REGISTRATION = {"registered": "registered", "pending": "pending", "overdue": "ov
 #: As it stands in the partial index, which is used only when the condition is the very same.
 _RISKY = User.risk_state != literal_column("'none'")
 _REGISTERED = exists().where(Authenticator.user_id == User.id, Authenticator.confirmed_at.is_not(None))
-_TO_USER = ("idprotect_admin_users.details", "user_id", "id")
+_TO_USER = ("user", "id")
 
 
 def _overdue() -> Condition:

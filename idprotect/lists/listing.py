@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from idprotect import clock
 from idprotect.errors import InteractionError
+from idprotect.risk import RiskLevel
 
 LONGEST_TEXT = 256
 
@@ -27,7 +28,7 @@ class Column:
     :param value: what is selected, or a function that returns it.
     :param kind: how it is shown: ``text``, ``time``, ``level``, ``state``, ``word``, ``mono``, ``yes``, ``items``, ….
     :param sortable: rows can be ordered by it; it is never NULL then.
-    :param link: endpoint and argument that this cell leads to, and the column with the argument's value.
+    :param link: what this cell leads to (``user``, ``sign_in``, ``event``, ``application``), and the column of its id.
     :param shown: whether one sees it without having asked for it; a file has it in any case.
     """
 
@@ -36,8 +37,14 @@ class Column:
     value: Any
     kind: str = "text"
     sortable: bool = False
-    link: tuple[str, str, str] | None = None
+    link: tuple[str, str] | None = None
     shown: bool = True
+
+    def plain(self, value: Any) -> Any:
+        """Return a value of this column in JSON."""
+        if self.kind == "level":
+            return RiskLevel(value).label
+        return value.isoformat() if isinstance(value, datetime) else value
 
 
 @dataclass(frozen=True)
