@@ -29,6 +29,7 @@ from idprotect.browser import Visitor
 from idprotect.intelligence import sample
 from idprotect.intelligence.sources import in_folder
 from idprotect.models import User, session
+from idprotect.registration import Registration
 from idprotect.runtime import runtime
 
 from .browser import credential_form
@@ -89,7 +90,13 @@ class Bench:
         self.app = _app(url, folder)
         with self.app.app_context():
             migrations.upgrade()
-            clients.create("Bench", (CALLBACK,), by="bench", client_id="bench", public=True, first_party=True)
+            registration = Registration(
+                client_name="Bench",
+                redirect_uris=(CALLBACK,),
+                token_endpoint_auth_method="none",
+                first_party=True,
+            )
+            clients.create(registration, by="bench", client_id="bench")
             for number in range(PEOPLE):
                 users.create(f"person{number}", PASSWORD, by="bench")
             session().commit()

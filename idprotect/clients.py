@@ -1,91 +1,46 @@
 """Registering applications, and what becomes of what they hold when they change."""
 
 import secrets
+from datetime import timedelta
+from typing import Any
 
 from idprotect import audit, clock, workloads
-from idprotect import redirect_uris as uris
 from idprotect.audit import Event
 from idprotect.consents import SCOPES
 from idprotect.errors import InteractionError, NotFound
 from idprotect.keys import sha256
 from idprotect.models import Client, new_id, session
-from idprotect.models.oauth import OWN_SCOPE
+from idprotect.registration import Problem, Registration, RegistrationError
 
-#: What an application may do for itself, without a user, at our own interfaces.
-OWN_SCOPES = {"idprotect:findings": "report findings about users and sign-ins"}
-CODE_GRANTS = ("authorization_code", "refresh_token")
-CLIENT_CREDENTIALS = "client_credentials"
-GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS)
-#: Demanded; or of confidential clients, where no nonce comes; or not at all, for libraries that know neither.
-PKCE = ("required", "or_nonce", "optional")
+MIN_SECRET = 32
+#: A secret that is replaced may be used for as long beside the new one.
+MAX_OVERLAP = timedelta(days=30)
+#: Columns that are named otherwise than the metadata they hold.
+_COLUMNS = {
+    "client_name": "name",
+    "client_uri": "uri",
+    "require_pushed_authorization_requests": "require_pushed",
+}
+_LISTS = ("redirect_uris", "post_logout_redirect_uris", "grant_types")
 
 
 def create(
-    name: str,
-    redirect_uris: tuple[str, ...],
-    *,
-    by: str,
-    client_id: str | None = None,
-    public: bool = False,
-    native: bool = False,
-    auth_method: str = "client_secret_basic",
-    first_party: bool = False,
-    id_token_at_refresh: bool = False,
-    grant_types: tuple[str, ...] = CODE_GRANTS,
-    scopes: tuple[str, ...] | None = None,
-    secret: str | None = None,
-    post_logout_redirect_uris: tuple[str, ...] = (),
-    backchannel_logout_uri: str | None = None,
-    pkce: str = "required",
-    userinfo_signed: bool = False,
-    require_pushed: bool = False,
+    registration: Registration, *, by: str, client_id: str | None = None, secret: str | None = None
 ) -> tuple[Client, str | None]:
-    """Register an application; return it with its secret, which can be shown this once.
+    """Register an application; return it with its secret, if it has one, which can be shown this once.
 
-    :param public: it can keep no secret (a single-page or native application).
-    :param scopes: None: all about users, where users come into it.
-    :param secret: at least 32 characters, for set-ups that need to know it in advance.
-    :raises InteractionError: for a redirect URI that is not safe, with the reason.
+    :param client_id: instead of a random one.
+    :param secret: instead of a random one, for set-ups that need to know it in advance.
+    :raises RegistrationError: with everything that is wrong.
     """
-    if scopes is None:
-        scopes = tuple(SCOPES) if "authorization_code" in grant_types else ()
-    problems = _problems(redirect_uris, scopes, grant_types, native=native)
-    problems += _logout_problems(post_logout_redirect_uris, backchannel_logout_uri, native=native)
-    if public and CLIENT_CREDENTIALS in grant_types:
-        problems.append("a public client has no credentials of its own")
-    if pkce not in PKCE or (public and pkce != "required"):
-        problems.append("a public client cannot do without PKCE")
-    if secret is not None and len(secret) < 32:
-        problems.append("a secret has at least 32 characters")
-    if client_id is not None and not (
-        client_id.isascii() and client_id.isprintable() and len(client_id) <= 128
-    ):
-        problems.append("a client id has at most 128 printable ASCII characters")
-    if client_id is not None and session().get(Client, client_id) is not None:
-        problems.append(f"a client with the id {client_id!r} exists")
-    if problems:
-        raise InteractionError("; ".join(problems))
-    issued = None if public else secret or secrets.token_urlsafe(32)
-    client = Client(
-        id=client_id or new_id(),
-        name=name,
-        secret_hash=sha256(issued) if issued else None,
-        token_endpoint_auth_method="none" if public else auth_method,
-        redirect_uris=list(redirect_uris),
-        post_logout_redirect_uris=list(post_logout_redirect_uris),
-        backchannel_logout_uri=backchannel_logout_uri,
-        grant_types=list(grant_types),
-        scopes=list(scopes),
-        pkce=pkce,
-        userinfo_signed=userinfo_signed,
-        require_pushed=require_pushed,
-        native=native,
-        first_party=first_party,
-        id_token_at_refresh=id_token_at_refresh,
-    )
+    if problems := (*registration.problems(), *_given_problems(client_id, secret)):
+        raise RegistrationError(problems)
+    issued = (secret or secrets.token_urlsafe(32)) if registration.has_secret else None
+    client = Client(id=client_id or new_id(), secret_hash=sha256(issued) if issued else None)
+    _store(client, registration)
     session().add(client)
     session().flush()
-    audit.record(Event.CLIENT_CREATED, actor=by, client_id=client.id, first_party=first_party)
+    audit.record(Event.CLIENT_CREATED, actor=by, client_id=client.id, first_party=registration.first_party)
     return client, issued
 
 
@@ -97,59 +52,75 @@ def get(client_id: str) -> Client:
     return client
 
 
-def change(
-    client: Client,
-    by: str,
-    *,
-    redirect_uris: tuple[str, ...] | None = None,
-    scopes: tuple[str, ...] | None = None,
-    post_logout_redirect_uris: tuple[str, ...] | None = None,
-    backchannel_logout_uri: str | None = None,
-) -> None:
-    """Change what an application may ask for; once something is taken away, everything issued so far is refused.
+def registration_of(client: Client) -> Registration:
+    """Return what an application is registered with, to be replaced in part."""
+    stored: dict[str, Any] = {
+        field: getattr(client, _COLUMNS.get(field, field))
+        for field in Registration.__dataclass_fields__
+        if field not in ("scope", "application_type")
+    }
+    stored |= {field: tuple(stored[field]) for field in _LISTS}
+    stored |= {"scope": " ".join(client.scopes), "application_type": "native" if client.native else "web"}
+    return Registration(**stored)
 
-    :param backchannel_logout_uri: None leaves it as it is; an empty text takes it away.
-    :raises InteractionError: for a URI that is not safe, with the reason.
+
+def change(client: Client, registration: Registration, by: str) -> str | None:
+    """Register an application anew; once something is taken away, everything issued so far is refused.
+
+    :return: its secret, when it needs one now and had none.
+    :raises RegistrationError: with everything that is wrong.
     """
-    _change_logout(client, post_logout_redirect_uris, backchannel_logout_uri)
-    redirect_uris = tuple(client.redirect_uris) if redirect_uris is None else redirect_uris
-    scopes = tuple(client.scopes) if scopes is None else scopes
-    if problems := _problems(redirect_uris, scopes, tuple(client.grant_types), native=client.native):
-        raise InteractionError("; ".join(problems))
-    removed = sorted({*client.redirect_uris, *client.scopes} - {*redirect_uris, *scopes})
+    registration.check()
+    before = registration_of(client)
+    _store(client, registration)
+    after = registration_of(client)
+    issued = _fit_secret(client, after)
+    removed = sorted(_held(before) - _held(after))
     if removed:
         client.valid_after = clock.now()
-    client.redirect_uris, client.scopes = list(redirect_uris), list(scopes)
+    changed = {
+        field: getattr(after, field)
+        for field in Registration.__dataclass_fields__
+        if getattr(after, field) != getattr(before, field)
+    }
     audit.record(
         Event.CLIENT_CHANGED,
         actor=by,
         client_id=client.id,
-        change="redirect URIs or scopes",
-        redirect_uris=list(redirect_uris),
-        scopes=list(scopes),
+        change="registration",
         removed=removed,
-        post_logout_redirect_uris=client.post_logout_redirect_uris,
-        backchannel_logout_uri=client.backchannel_logout_uri,
+        changed=changed,
     )
+    return issued
 
 
-def _change_logout(client: Client, post_logout: tuple[str, ...] | None, backchannel: str | None) -> None:
-    if problems := _logout_problems(post_logout or (), backchannel or None, native=client.native):
-        raise InteractionError("; ".join(problems))
-    if post_logout is not None:
-        client.post_logout_redirect_uris = list(post_logout)
-    if backchannel is not None:
-        client.backchannel_logout_uri = backchannel or None
+def rotate_secret(client: Client, by: str, overlap: timedelta = timedelta()) -> str:
+    """Give a client a new secret.
 
+    Without overlap the old one, and everything issued so far, is refused at once, and the client's risk is closed:
+    that is for a secret that others may know.
 
-def rotate_secret(client: Client, by: str) -> str:
-    """Give a client a new secret; the old one, and everything issued so far, is refused. Closes the client's risk."""
-    if client.is_public:
-        raise InteractionError("a public client has no secret")
-    issued = secrets.token_urlsafe(32)
-    client.secret_hash, client.valid_after = sha256(issued), clock.now()
-    audit.record(Event.CLIENT_CHANGED, actor=by, client_id=client.id, change="secret rotated")
-    workloads.remediate(client.id, by)
+    :param overlap: the old secret is as good as the new one for as long; what was issued stays good.
+    :raises InteractionError: when it has no secret, or the overlap is too long.
+    """
+    if client.secret_hash is None:
+        raise InteractionError("this client has no secret")
+    if not timedelta() <= overlap <= MAX_OVERLAP:
+        raise InteractionError(f"two secrets overlap for {MAX_OVERLAP.days} days at most")
+    issued, now = secrets.token_urlsafe(32), clock.now()
+    client.previous_secret_hash = client.secret_hash if overlap else None
+    client.previous_secret_expires_at = now + overlap if overlap else None
+    client.secret_hash = sha256(issued)
+    if not overlap:
+        client.valid_after = now
+        workloads.remediate(client.id, by)
+    audit.record(
+        Event.CLIENT_CHANGED,
+        actor=by,
+        client_id=client.id,
+        change="secret rotated",
+        overlap_seconds=int(overlap.total_seconds()),
+    )
     return issued
 
 
@@ -161,21 +132,48 @@ def set_enabled(client: Client, enabled: bool, by: str) -> None:
     )
 
 
-def _problems(
-    redirect_uris: tuple[str, ...], scopes: tuple[str, ...], grant_types: tuple[str, ...], *, native: bool
-) -> list[str]:
-    problems = [problem for uri in redirect_uris if (problem := uris.problem(uri, native=native))]
-    if not redirect_uris and "authorization_code" in grant_types:
-        problems.append("at least one redirect URI is needed")
-    own = {scope for scope in scopes if scope.startswith(OWN_SCOPE)}
-    problems += [f"there is no scope {scope!r}" for scope in sorted(own - OWN_SCOPES.keys())]
-    if own and CLIENT_CREDENTIALS not in grant_types:
-        problems.append(f"{', '.join(sorted(own))} needs the grant {CLIENT_CREDENTIALS}")
-    return problems
+def _store(client: Client, registration: Registration) -> None:
+    """Put a registration into its columns."""
+    for field in Registration.__dataclass_fields__:
+        value: Any = getattr(registration, field)
+        if field == "scope":
+            client.scopes = list(_scopes(registration))
+        elif field == "application_type":
+            client.native = value == "native"
+        else:
+            setattr(client, _COLUMNS.get(field, field), list(value) if field in _LISTS else value)
 
 
-def _logout_problems(post_logout: tuple[str, ...], backchannel: str | None, *, native: bool) -> list[str]:
-    problems = [problem for uri in post_logout if (problem := uris.problem(uri, native=native))]
-    if backchannel is not None and (problem := uris.problem(backchannel, native=False)):
-        problems.append(problem)
-    return problems
+def _fit_secret(client: Client, registration: Registration) -> str | None:
+    """Forget the secret of a client that authenticates without, and give one to whoever lacks it."""
+    if registration.has_secret == (client.secret_hash is not None):
+        return None
+    issued = secrets.token_urlsafe(32) if registration.has_secret else None
+    client.secret_hash = sha256(issued) if issued else None
+    client.previous_secret_hash = client.previous_secret_expires_at = None
+    return issued
+
+
+def _scopes(registration: Registration) -> tuple[str, ...]:
+    if registration.scope is not None:
+        return tuple(dict.fromkeys(registration.scope.split()))
+    return tuple(SCOPES) if "authorization_code" in registration.grant_types else ()
+
+
+def _held(registration: Registration) -> set[str]:
+    """What codes and tokens rest on: they are not good without it."""
+    scopes = (registration.scope or "").split()
+    method = registration.token_endpoint_auth_method
+    return {*registration.redirect_uris, *registration.grant_types, *scopes, method}
+
+
+def _given_problems(client_id: str | None, secret: str | None) -> tuple[Problem, ...]:
+    problems = []
+    if secret is not None and len(secret) < MIN_SECRET:
+        problems.append(Problem("secret", f"a secret has at least {MIN_SECRET} characters"))
+    if client_id is not None:
+        if not (client_id.isascii() and client_id.isprintable() and 0 < len(client_id) <= 128):
+            problems.append(Problem("client_id", "a client id has at most 128 printable ASCII characters"))
+        elif session().get(Client, client_id) is not None:
+            problems.append(Problem("client_id", f"a client with the id {client_id!r} exists"))
+    return tuple(problems)

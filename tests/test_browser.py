@@ -16,6 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from idprotect import clients, protection, users
 from idprotect.models import Client, session
+from idprotect.registration import Registration
 from tests.support.browser import HEIGHTS, NewPage, assert_clean, screenshot
 from tests.support.live import serve
 from tests.support.world import (
@@ -264,8 +265,8 @@ def test_an_application_may_lead_on_to_another_site(page: Page, world: World) ->
     with serve(home, name="notes.localhost") as home_url, serve(callback) as callback_url:
         callback.add_url_rule("/callback", view_func=lambda: redirect(home_url, 303))
         with world.arranging():
-            redirect_uris = (f"{callback_url}/callback",)
-            clients.create("Elsewhere", redirect_uris, by="test", client_id="elsewhere", secret="s" * 40)
+            elsewhere = Registration(client_name="Elsewhere", redirect_uris=(f"{callback_url}/callback",))
+            clients.create(elsewhere, by="test", client_id="elsewhere")
         wanted = {
             "response_type": "code",
             "client_id": "elsewhere",

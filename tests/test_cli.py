@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from idprotect import protection
+from idprotect import clock, protection
 from idprotect.models import AuditEvent, PolicyVersion, session
 from tests.support.world import (
     PASSWORD,
@@ -146,7 +146,9 @@ def test_a_client_s_secret_is_shown_once_and_can_be_replaced(world: World) -> No
     listed = answer(world, "client", "list")
     assert all("client_secret" not in client for client in listed)
     new = answer(world, "client", "rotate-secret", made["client_id"])
-    assert new["client_secret"] != made["client_secret"]
+    assert new["client_secret"] != made["client_secret"] and new["previous_secret_expires_at"] is None
+    overlapping = answer(world, "client", "rotate-secret", made["client_id"], "--overlap-hours", "24")
+    assert overlapping["previous_secret_expires_at"] > clock.now().isoformat()
     public = answer(
         world, "client", "create", "App", "--public", "--redirect-uri", "https://app.example.org/cb"
     )

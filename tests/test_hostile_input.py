@@ -191,7 +191,7 @@ def target(
         made = Target(
             server,
             server.application(first_party=False),
-            server.application(auth_method="client_secret_post"),
+            server.application(token_endpoint_auth_method="client_secret_post"),
         )
         populate(made)
         yield made

@@ -47,6 +47,7 @@ from idprotect.models import (
     User,
     session,
 )
+from idprotect.registration import Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.detections import reports
 from idprotect.runtime import runtime
@@ -337,9 +338,8 @@ def running(
         crowd = stack.enter_context(ThreadPoolExecutor(2 * THREADS))
         with world.arranging():
             policies.apply(POLICIES, "test")
-            clients.create(
-                "Races", (CALLBACK,), by="test", client_id="races", secret=SECRET, first_party=True
-            )
+            racer = Registration(client_name="Races", redirect_uris=(CALLBACK,), first_party=True)
+            clients.create(racer, by="test", client_id="races", secret=SECRET)
         yield Arena(world, server, crowd)
         with world.app.app_context():
             runtime().db.engine.dispose()

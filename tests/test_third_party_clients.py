@@ -24,6 +24,7 @@ from joserfc.jwk import KeySet
 from werkzeug.wrappers import Request, Response
 
 from idprotect import clients
+from idprotect.registration import Registration
 from tests.support import PROJECT, unavailable
 from tests.support.live import serve
 from tests.support.world import MFA_POLICY, Browser, World
@@ -83,7 +84,8 @@ def register(make_world: Callable[..., World], callback: str) -> Callable[..., R
         world.relying_party_url = callback
         user_id = world.make_user(name="Ada Lovelace", authenticators=("totp",))
         with world.arranging():
-            client, secret = clients.create("Third party", (callback,), by="test", **options)
+            registration = Registration(client_name="Third party", redirect_uris=(callback,), **options)
+            client, secret = clients.create(registration, by="test")
             return Registered(world, client.id, secret, callback, user_id)
 
     return make
@@ -95,8 +97,7 @@ def register(make_world: Callable[..., World], callback: str) -> Callable[..., R
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
 def test_authlib_finishes_a_login(register: Callable[..., Registered], method: str) -> None:
     """C001, C002, C003: requests and Authlib's session; the ID token is checked with joserfc."""
-    options = {"public": True} if method == "none" else {"auth_method": method}
-    registered = register(**options)
+    registered = register(token_endpoint_auth_method=method)
     known = requests.get(registered.world.url + "/.well-known/openid-configuration", timeout=10).json()
     session = OAuth2Session(
         registered.id,
@@ -145,7 +146,7 @@ def test_authlib_finishes_a_login(register: Callable[..., Registered], method: s
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 def test_idpyoidc_finishes_a_login(register: Callable[..., Registered], method: str) -> None:
     """C001, C002, C003: the handler of relying parties that comes with idpyoidc, which knows no public clients."""
-    registered = register(auth_method=method)
+    registered = register(token_endpoint_auth_method=method)
     registered.world.apply(MFA_POLICY)
     handler = idpyoidc(registered, method)
     issuer = registered.world.url
@@ -247,7 +248,8 @@ def test_openid_client_finishes_a_login(
     register: Callable[..., Registered], node_folder: Path, kind: str
 ) -> None:
     """C001, C002, C003: openid-client 6 on node, which checks iss, state, nonce, at_hash and the signature itself."""
-    registered = register(public=kind == "public", id_token_at_refresh=kind == "confidential")
+    method = "none" if kind == "public" else "client_secret_basic"
+    registered = register(token_endpoint_auth_method=method, id_token_at_refresh=kind == "confidential")
     got = openid_client(node_folder, registered, registered.log_in)
     assert "error" not in got, got
     assert got["claims"]["sub"] == got["userinfo"]["sub"] == registered.user_id

@@ -41,6 +41,7 @@ from idprotect.errors import PolicyError
 from idprotect.methods import recovery
 from idprotect.methods.base import secret_of
 from idprotect.models import Client, SignIn, Throttle, User, session
+from idprotect.registration import Registration
 from idprotect.risk import About, Finding, RiskLevel
 from idprotect.senders import Message
 from tests.support.world import CHROME, FIREFOX, HOME_ADDRESS, OTHER_ADDRESS, PASSWORD, TOR_ADDRESS, build_app
@@ -400,13 +401,10 @@ class Walk(RuleBasedStateMachine):
                 roles = ("administrator",) if admin == number else ()
                 self._make_person(name, factors[number], ("staff",) if staff[number] else (), roles)
             for name in ("first", "third"):
-                client, secret = clients.create(
-                    name,
-                    (CALLBACK,),
-                    by="test",
-                    client_id=f"{name}-{self.number}",
-                    first_party=name == "first",
+                registration = Registration(
+                    client_name=name, redirect_uris=(CALLBACK,), first_party=name == "first"
                 )
+                client, secret = clients.create(registration, by="test", client_id=f"{name}-{self.number}")
                 self.secrets[client.id] = secret or ""
             session().commit()
             # Nobody is locked out without policies, so the emergency of the walk before can end.

@@ -1,15 +1,20 @@
 """Commands about applications."""
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import clients, clock, workloads
+from idprotect import clients, clock, registration, workloads
 from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.keys import ALGORITHMS
 from idprotect.models import Client, session
+from idprotect.registration import Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.workload import UNKNOWN, Origin, client_risk
 
@@ -17,81 +22,112 @@ client_group = AppGroup("client", help="Applications.")
 idprotect.add_command(client_group)
 
 
+#: The metadata of a registration; what is not given has its default, or stays as it is.
+_METADATA = (
+    click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where users come back to."),
+    click.option(
+        "--post-logout-redirect-uri",
+        "post_logout_redirect_uris",
+        multiple=True,
+        help="Where users may come back to after signing out.",
+    ),
+    click.option("--backchannel-logout-uri", help="Where it is told that a sign-in ended; empty: it is not."),
+    click.option(
+        "--grant",
+        "grant_types",
+        type=click.Choice(registration.GRANTS),
+        multiple=True,
+        help="Those with users by default; client_credentials: it acts for itself, without a user.",
+    ),
+    click.option(
+        "--scope", "scopes", multiple=True, help="All that it may ask for; by default all about users."
+    ),
+    click.option(
+        "--auth-method",
+        "token_endpoint_auth_method",
+        type=click.Choice(registration.AUTH_METHODS),
+        help="How it proves who it is; client_secret_basic by default.",
+    ),
+    click.option(
+        "--public",
+        "is_public",
+        is_flag=True,
+        help="It can keep no secret, as single-page and native ones: --auth-method none.",
+    ),
+    click.option(
+        "--native",
+        "application_type",
+        flag_value="native",
+        help="Loopback ports may vary; schemes of its own are allowed.",
+    ),
+    click.option(
+        "--pkce",
+        type=click.Choice(registration.PKCE),
+        help="What a confidential client may do without: PKCE where it sends a nonce, or altogether.",
+    ),
+    click.option("--first-party/--third-party", default=None, help="Whether consent is not asked."),
+    click.option(
+        "--id-token-at-refresh/--no-id-token-at-refresh",
+        default=None,
+        help="Whether it gets a new ID token with each refresh.",
+    ),
+    click.option(
+        "--require-pushed/--no-require-pushed",
+        "require_pushed_authorization_requests",
+        default=None,
+        help="Whether it pushes all its authorization requests (RFC 9126).",
+    ),
+    click.option(
+        "--userinfo-signed",
+        "userinfo_signed_response_alg",
+        type=click.Choice(ALGORITHMS),
+        help="Userinfo answers it with a JWT signed so.",
+    ),
+)
+
+
+def _metadata(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Add the options that make up a registration."""
+    for option in reversed(_METADATA):
+        function = option(function)
+    return function
+
+
+def _given(scopes: tuple[str, ...], is_public: bool, **options: Any) -> dict[str, Any]:
+    """Return the members of a registration that were given; an empty text takes one away."""
+    given = {field: value or None for field, value in options.items() if value not in (None, ())}
+    given |= {field: False for field, value in options.items() if value is False}
+    if scopes:
+        given["scope"] = " ".join(scopes)
+    if is_public:
+        given["token_endpoint_auth_method"] = "none"  # noqa: S105 (no secret)
+    return given
+
+
 @command(client_group, "create")
 @click.argument("name")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where users come back to.")
+@_metadata
 @click.option("--id", "client_id", help="Instead of a random one.")
-@click.option(
-    "--post-logout-redirect-uri",
-    "post_logout_redirect_uris",
-    multiple=True,
-    help="Where users may come back to after signing out.",
-)
-@click.option("--backchannel-logout-uri", help="Where it is told that a sign-in ended.")
-@click.option("--public", is_flag=True, help="It can keep no secret: single-page or native.")
-@click.option(
-    "--pkce",
-    type=click.Choice(clients.PKCE),
-    default="required",
-    show_default=True,
-    help="What a confidential client may do without: PKCE where it sends a nonce, or altogether.",
-)
-@click.option("--native", is_flag=True, help="Loopback ports may vary; schemes of its own are allowed.")
-@click.option("--first-party", is_flag=True, help="Consent is not asked.")
-@click.option("--id-token-at-refresh", is_flag=True, help="It wants a new ID token with each refresh.")
-@click.option("--require-pushed", is_flag=True, help="It pushes all its authorization requests (RFC 9126).")
-@click.option("--userinfo-signed", is_flag=True, help="Userinfo answers it with a signed JWT.")
-@click.option(
-    "--auth-method",
-    type=click.Choice(["client_secret_basic", "client_secret_post"]),
-    default="client_secret_basic",
-)
-@click.option(
-    "--grant",
-    "grant_types",
-    type=click.Choice(clients.GRANTS),
-    multiple=True,
-    default=clients.CODE_GRANTS,
-    show_default=True,
-    help="client_credentials: it acts for itself, without a user.",
-)
-@click.option("--scope", "scopes", multiple=True, help="All that it may ask for; otherwise all about users.")
 @click.option(
     "--secret-stdin", is_flag=True, help="Read the secret from standard input instead of making one."
 )
-def create_client(
-    name: str, redirect_uris: tuple[str, ...], scopes: tuple[str, ...], secret_stdin: bool, **options: Any
-) -> Result:
+def create_client(name: str, client_id: str | None, secret_stdin: bool, **options: Any) -> Result:
     """Register an application; its secret is shown once."""
     secret = sys.stdin.readline().strip() if secret_stdin else None
-    client, issued = clients.create(
-        name, redirect_uris, by=operator(), secret=secret, scopes=scopes or None, **options
-    )
-    shown = _client(client)
-    if issued and not secret_stdin:
-        shown["client_secret"] = issued
-    return shown
+    wanted = Registration(client_name=name, **_given(**options))
+    client, issued = clients.create(wanted, by=operator(), client_id=client_id, secret=secret)
+    return _with_secret(client, None if secret_stdin else issued)
 
 
 @command(client_group, "change")
 @click.argument("client_id")
-@click.option(
-    "--redirect-uri", "redirect_uris", multiple=True, help="All that are to remain; otherwise unchanged."
-)
-@click.option("--scope", "scopes", multiple=True, help="All that are to remain; otherwise unchanged.")
-@click.option(
-    "--post-logout-redirect-uri",
-    "post_logout_redirect_uris",
-    multiple=True,
-    help="All that are to remain; otherwise unchanged.",
-)
-@click.option("--backchannel-logout-uri", help="Where it is told that a sign-in ended; empty: it is not.")
-def change_client(client_id: str, backchannel_logout_uri: str | None, **lists: tuple[str, ...]) -> Result:
-    """Replace URIs or scopes; once one is taken away, what was issued so far is refused."""
+@click.option("--name", "client_name", help="What people know it by.")
+@_metadata
+def change_client(client_id: str, **options: Any) -> Result:
+    """Change a registration; lists are replaced. Once something is taken away, what was issued so far is refused."""
     client = clients.get(client_id)
-    given = {name: values or None for name, values in lists.items()}
-    clients.change(client, operator(), backchannel_logout_uri=backchannel_logout_uri, **given)
-    return _client(client)
+    wanted = replace(clients.registration_of(client), **_given(**options))
+    return _with_secret(client, clients.change(client, wanted, operator()))
 
 
 @command(client_group, "list")
@@ -123,10 +159,23 @@ def dismiss_client(client_id: str, reason: str) -> Result:
 
 @command(client_group, "rotate-secret")
 @click.argument("client_id")
-def rotate_secret(client_id: str) -> Result:
-    """Make a new secret; what was issued so far is refused. Closes the application's risk."""
+@click.option(
+    "--overlap-hours",
+    type=click.IntRange(0, int(clients.MAX_OVERLAP.total_seconds() // 3600)),
+    default=0,
+    show_default=True,
+    help="The old secret is good for as long, and what was issued stays good.",
+)
+def rotate_secret(client_id: str, overlap_hours: int) -> Result:
+    """Make a new secret. Without overlap, what was issued so far is refused, and the application's risk is closed."""
     client = clients.get(client_id)
-    return {"client_id": client.id, "client_secret": clients.rotate_secret(client, operator())}
+    issued = clients.rotate_secret(client, operator(), timedelta(hours=overlap_hours))
+    until = client.previous_secret_expires_at
+    return {
+        "client_id": client.id,
+        "client_secret": issued,
+        "previous_secret_expires_at": until.isoformat() if until else None,
+    }
 
 
 @command(client_group, "disable")
@@ -145,6 +194,11 @@ def enable_client(client_id: str) -> Result:
     client = clients.get(client_id)
     clients.set_enabled(client, True, operator())
     return _client(client)
+
+
+def _with_secret(client: Client, issued: str | None) -> dict[str, Any]:
+    """Show an application, with a secret that was just made."""
+    return {**_client(client), **({"client_secret": issued} if issued else {})}
 
 
 def _client(client: Client) -> dict[str, Any]:

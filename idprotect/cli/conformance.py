@@ -7,6 +7,7 @@ import click
 
 from idprotect import clients, users
 from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.registration import Registration
 
 USERNAME = "conformance"
 #: As the suite's static clients are called: two that authenticate by header, one that does by form.
@@ -51,13 +52,13 @@ def conformance_profile(url: str, password_stdin: bool) -> Result:
 
 def _application(name: str, method: str, url: str) -> dict[str, Any]:
     """Register one; the Basic plan sends neither PKCE nor, once, a nonce."""
-    client, secret = clients.create(
-        f"Conformance suite: {name}",
-        (f"{url}/callback",),
-        by=operator(),
-        auth_method=method,
+    registration = Registration(
+        client_name=f"Conformance suite: {name}",
+        redirect_uris=(f"{url}/callback",),
+        token_endpoint_auth_method=method,
         pkce="optional",
         post_logout_redirect_uris=(f"{url}/post_logout_redirect",),
         backchannel_logout_uri=f"{url}/backchannel_logout",
     )
+    client, secret = clients.create(registration, by=operator())
     return {"client_id": client.id, "client_secret": secret}

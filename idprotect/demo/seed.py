@@ -10,6 +10,7 @@ from idprotect.intelligence import sample
 from idprotect.intelligence.breached_passwords import build, common_passwords
 from idprotect.intelligence.sources import in_folder
 from idprotect.models import Client, SignIn, User, session
+from idprotect.registration import Registration
 from idprotect.simulation import SCENARIOS
 
 PASSWORD = "quiet herons over slate"
@@ -105,7 +106,8 @@ def seed(redirect_uri: str, secret: str) -> list[dict[str, str]]:
     if client is not None:
         session().delete(client)
         session().flush()
-    clients.create("Northwind Notes", (redirect_uri,), by=BY, client_id=CLIENT_ID, secret=secret)
+    notes = Registration(client_name="Northwind Notes", redirect_uris=(redirect_uri,))
+    clients.create(notes, by=BY, client_id=CLIENT_ID, secret=secret)
     if not policies.newest_version():
         policies.apply(tomllib.loads((Path(__file__).parent / "policies.toml").read_text()), BY)
     session().commit()

@@ -13,9 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idprotect import clock, redirect_uris
 from idprotect.keys import sha256
 from idprotect.models.base import Base, new_id
-
-#: Scopes that begin so are about our own interfaces: an application has them for itself, and no user can give them.
-OWN_SCOPE = "idprotect:"
+from idprotect.registration import OWN_SCOPE
 
 
 class ClientRules:
@@ -25,6 +23,8 @@ class ClientRules:
         id: Any
         name: Any
         secret_hash: Any
+        previous_secret_hash: Any
+        previous_secret_expires_at: Any
         token_endpoint_auth_method: Any
         redirect_uris: Any
         post_logout_redirect_uris: Any
@@ -36,7 +36,7 @@ class ClientRules:
         native: Any
         first_party: Any
         id_token_at_refresh: Any
-        userinfo_signed: Any
+        userinfo_signed_response_alg: Any
         enabled: Any
         valid_after: Any
 
@@ -74,7 +74,11 @@ class ClientRules:
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Compare in constant time; a client without a secret has none that is right."""
-        return self.secret_hash is not None and hmac.compare_digest(sha256(client_secret), self.secret_hash)
+        given = sha256(client_secret)
+        is_new = hmac.compare_digest(given, self.secret_hash or "")
+        is_old = hmac.compare_digest(given, self.previous_secret_hash or "")
+        expires_at = self.previous_secret_expires_at
+        return is_new or (is_old and expires_at is not None and clock.now() < expires_at)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Exactly the method that was registered, at every endpoint."""
@@ -98,7 +102,7 @@ class Client(ClientRules, Base):
     :ivar secret_hash: SHA-256 of a generated secret; None for a public client.
     :ivar first_party: consent is not asked; only administrators set it.
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
-    :ivar userinfo_signed: userinfo answers it with a signed JWT.
+    :ivar previous_secret_hash: of the secret before, good until ``previous_secret_expires_at``.
     :ivar require_pushed: authorization requests come by RFC 9126 only.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
@@ -114,6 +118,8 @@ class Client(ClientRules, Base):
     policy_uri: Mapped[str | None] = mapped_column(Text)
     tos_uri: Mapped[str | None] = mapped_column(Text)
     secret_hash: Mapped[str | None] = mapped_column(String(64))
+    previous_secret_hash: Mapped[str | None] = mapped_column(String(64))
+    previous_secret_expires_at: Mapped[datetime | None]
     token_endpoint_auth_method: Mapped[str] = mapped_column(String(32))
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]] = mapped_column(default=list)
@@ -125,7 +131,7 @@ class Client(ClientRules, Base):
     native: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
-    userinfo_signed: Mapped[bool] = mapped_column(default=False)
+    userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(16))
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)

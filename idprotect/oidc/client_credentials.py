@@ -12,11 +12,11 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 from sqlalchemy import bindparam, select
 
 from idprotect import clock, workloads
-from idprotect.clients import CLIENT_CREDENTIALS, OWN_SCOPES
 from idprotect.keys import sha256
 from idprotect.models import Client, ClientRules, Token, add, new_id, session
 from idprotect.oidc import clients
 from idprotect.oidc.requests import ProtocolRequest
+from idprotect.registration import CLIENT_CREDENTIALS, OWN_SCOPES
 from idprotect.runtime import settings
 
 _TOKEN = (

@@ -67,7 +67,7 @@ def userinfo() -> Response:
     if "openid" not in token.scope.split():
         return _challenge(403, "insufficient_scope")
     claims = user_claims(presented.user, token.scope, token.claims.get("userinfo", ()))
-    if presented.client.userinfo_signed:
+    if presented.client.userinfo_signed_response_alg:
         return Response(signed_userinfo(claims, token.client_id), mimetype="application/jwt")
     return jsonify(claims)
 

@@ -14,6 +14,7 @@ import pytest
 from idprotect import clients, clock, protection, users
 from idprotect.lists import LISTINGS
 from idprotect.models import RiskDetection, SignIn, User, new_id, session
+from idprotect.registration import Registration
 from tests.admin.conftest import Enter
 from tests.security.place import Place, Visitor
 from tests.support.world import SIGN_IN_RISK_BLOCK, TOR_ADDRESS
@@ -336,7 +337,8 @@ PAYLOADS = [
 def test_what_came_from_outside_is_text_on_every_page(place: Place, enter: Enter, payload: str) -> None:
     """Section 10 and 9, stored XSS: names, user agents, devices, places, reasons, application names, audit details."""
     with place.arranging():
-        clients.create(payload, ("https://notes.example/cb",), by=payload, client_id="odd")
+        registration = Registration(client_name=payload, redirect_uris=("https://notes.example/cb",))
+        clients.create(registration, by=payload, client_id="odd")
     place.make_user("ada", name=payload, groups=(payload,), email=f"{payload}@example.org")
     fill(
         place,

@@ -25,6 +25,7 @@ from werkzeug.test import TestResponse
 
 from idprotect import clients, clock, migrations
 from idprotect.models import Client, SignIn, User, session
+from idprotect.registration import Registration
 from idprotect.runtime import runtime
 from tests.support.world import FIREFOX, HOME_ADDRESS, PASSWORD, Clock, World, _Forms, build_app
 
@@ -53,11 +54,25 @@ class Server(World):
         name = f"person{next(self._numbers)}"
         return Person(self, self.make_user(name, authenticators=authenticators, **traits), name)
 
-    def application(self, *, grant_types: tuple[str, ...] | None = None, **options: Any) -> "Application":
+    def application(
+        self,
+        *,
+        grant_types: tuple[str, ...] | None = None,
+        public: bool = False,
+        native: bool = False,
+        client_id: str | None = None,
+        secret: str | None = None,
+        **options: Any,
+    ) -> "Application":
         """Register an application; first-party, so that nobody is asked for consent, unless told otherwise."""
         options = {"redirect_uris": (CALLBACK,), "first_party": True, **options}
+        if public:
+            options["token_endpoint_auth_method"] = "none"
+        if native:
+            options["application_type"] = "native"
         with self.arranging():
-            client, secret = clients.create(f"App {next(self._numbers)}", by="test", **options)
+            registration = Registration(client_name=f"App {next(self._numbers)}", **options)
+            client, secret = clients.create(registration, by="test", client_id=client_id, secret=secret)
             if grant_types is not None:
                 client.grant_types = list(grant_types)
             method = client.token_endpoint_auth_method

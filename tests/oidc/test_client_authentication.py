@@ -3,6 +3,8 @@
 import json
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -21,7 +23,7 @@ def make(server: Server, method: str) -> Application:
     """Register an application that authenticates in one way."""
     if method == "none":
         return server.application(public=True)
-    return server.application(auth_method=method)
+    return server.application(token_endpoint_auth_method=method)
 
 
 def use(
@@ -184,6 +186,55 @@ def test_secrets_are_stored_as_hashes_and_long_enough(server: Server) -> None:
         assert application.secret not in str(vars(application.row()))
     with pytest.raises(InteractionError, match="32 characters"):
         server.application(secret="x" * 31)
+
+
+def test_two_secrets_overlap_for_as_long_as_wanted(server: Server, signed_in: Person) -> None:
+    """Operators change a secret without an outage: both are good, then the new one alone; tokens stay good."""
+    application = server.application()
+    old, token = application.secret, application.tokens(signed_in)["access_token"]
+    with server.arranging():
+        new = clients.rotate_secret(application.row(), "test", timedelta(hours=1))
+    for secret in (old, new):
+        assert error_of(use(application, "/token", {}, basic(application.id, secret))) == (
+            400,
+            "invalid_grant",
+        )
+    application.secret = new
+    assert application.introspect(token)["active"]
+    server.clock.move(seconds=3601)
+    assert_refused(use(application, "/token", {}, basic(application.id, old)))
+    assert error_of(use(application, "/token", {}, basic(application.id, new))) == (400, "invalid_grant")
+
+
+def test_a_secret_that_others_may_know_ends_at_once(server: Server) -> None:
+    """Also the one that still overlapped; and no two secrets overlap for ever."""
+    application = server.application()
+    with server.arranging():
+        second = clients.rotate_secret(application.row(), "test", timedelta(hours=1))
+        clients.rotate_secret(application.row(), "test")
+    for secret in (application.secret, second):
+        assert_refused(use(application, "/token", {}, basic(application.id, secret)))
+    for overlap in (timedelta(days=31), timedelta(seconds=-1)):
+        with server.arranging(), pytest.raises(InteractionError, match="30 days"):
+            clients.rotate_secret(application.row(), "test", overlap)
+
+
+def test_a_client_that_changes_its_method_holds_nothing_of_the_other(
+    server: Server, signed_in: Person
+) -> None:
+    """SR6 exactly as registered: secret and tokens of before are refused; who needs a secret gets one."""
+    application = server.application()
+    token = application.tokens(signed_in)["access_token"]
+    for method in ("none", "client_secret_post"):
+        with server.arranging():
+            row = application.row()
+            wanted = replace(clients.registration_of(row), token_endpoint_auth_method=method)
+            issued = clients.change(row, wanted, "test")
+        assert (issued is None) == (method == "none")
+    assert_refused(use(application, "/token", {}, basic(application.id, application.secret)))
+    form = {"client_id": application.id, "client_secret": str(issued)}
+    assert error_of(use(application, "/token", form)) == (400, "invalid_grant")
+    assert use(application, "/introspect", {**form, "token": token}).get_json() == {"active": False}
 
 
 def test_an_empty_secret_opens_no_client_without_one(server: Server) -> None:

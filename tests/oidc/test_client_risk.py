@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from idprotect import clients
 from idprotect.models import AuditEvent, session
+from idprotect.registration import Registration
 from tests.oidc.server import Application, Server, basic, error_of, running
 from tests.support.databases import write_database
 
@@ -46,8 +47,8 @@ def refusing(request: pytest.FixtureRequest, tmp_path: Path, keys: Path) -> Iter
 
 def service(server: Server) -> Application:
     with server.arranging():
-        options: dict[str, Any] = {"grant_types": ("client_credentials",), "scopes": (FINDINGS,)}
-        client, secret = clients.create("SIEM", (), by="test", **options)
+        options: dict[str, Any] = {"grant_types": ("client_credentials",), "scope": FINDINGS}
+        client, secret = clients.create(Registration(client_name="SIEM", **options), by="test")
         return Application(server, client.id, secret or "", "client_secret_basic", "")
 
 

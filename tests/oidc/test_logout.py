@@ -12,6 +12,7 @@ from joserfc.jwk import RSAKey
 from idprotect import clients, protection, sessions
 from idprotect.models import LogoutNotice, SignIn, session
 from idprotect.oidc.logout_delivery import WAITS, Courier, _claim
+from idprotect.registration import Registration
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import _is_allowed, post_form
 from tests.oidc.applications import Listener, listening
@@ -492,7 +493,7 @@ def test_uris_are_checked_when_they_are_registered(server: Server) -> None:
         {"backchannel_logout_uri": "https://user@app.example/"},
     ):
         with server.arranging(), pytest.raises(Exception, match="must be https|fragment|user name"):
-            clients.create("App", (CALLBACK,), by="test", **options)
+            clients.create(Registration(client_name="App", redirect_uris=(CALLBACK,), **options), by="test")
 
 
 def test_sid_is_that_of_the_session(server: Server, notes: Application, signed_in: Person) -> None:

@@ -22,7 +22,9 @@ def go(person: Person, application: Application, reference: str, **more: str) ->
     return person.go("/authorize?" + urlencode(query))
 
 
-@pytest.mark.parametrize("options", [{}, {"auth_method": "client_secret_post"}, {"public": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"token_endpoint_auth_method": "client_secret_post"}, {"public": True}]
+)
 def test_a_pushed_request_gets_a_code(server: Server, person: Person, options: dict[str, object]) -> None:
     """C011, O 9126 2 and 4: through the pages, with everything that was pushed."""
     application = server.application(**options)
@@ -124,7 +126,7 @@ def test_only_the_client_pushes(server: Server, application: Application) -> Non
 
 def test_a_client_may_be_held_to_pushing(server: Server, signed_in: Person) -> None:
     """O 9126 6: a request in the browser is then refused, at its redirect URI."""
-    application = server.application(require_pushed=True)
+    application = server.application(require_pushed_authorization_requests=True)
     assert application.ask(signed_in)["error"] == "invalid_request"
     assert "code" in go(signed_in, application, push(application)).answer
     signed_in.go("/authorize", "POST", application.request())

@@ -4,7 +4,7 @@ The events happen in one process, the artifacts are used in another.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -420,12 +420,14 @@ def test_the_old_secret_is_refused_at_once(server: Server) -> None:
 
 def test_a_client_that_only_gains_keeps_what_it_holds(server: Server) -> None:
     """An additional redirect URI is no reason to sign everybody in again."""
-    application = server.application(scopes=("openid", "profile", "email", "offline_access"))
+    application = server.application(scope="openid profile email offline_access")
     held = hold(server, application)
     server.clock.move(seconds=1)
     with server.arranging():
         row = application.row()
-        clients.change(row, "admin", redirect_uris=(*row.redirect_uris, "https://app.example/new"))
+        registered = clients.registration_of(row)
+        more = (*registered.redirect_uris, "https://app.example/new")
+        clients.change(row, replace(registered, redirect_uris=more), "admin")
     assert held.alive() == ALL
 
 

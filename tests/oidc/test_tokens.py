@@ -38,7 +38,7 @@ def events(server: Server, person: Person, event: Event) -> int:
 @pytest.mark.parametrize("kind", ["client_secret_basic", "client_secret_post", "none"])
 def test_a_code_becomes_tokens(server: Server, signed_in: Person, kind: str) -> None:
     """C001, O 6749 5.1, C 3.1.3.3: for confidential and public clients; never stored by anybody on the way."""
-    options = {"public": True} if kind == "none" else {"auth_method": kind}
+    options = {"public": True} if kind == "none" else {"token_endpoint_auth_method": kind}
     application = server.application(**options)
     response = application.redeem(application.code(signed_in))
     assert response.status_code == 200

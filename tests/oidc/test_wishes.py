@@ -293,7 +293,7 @@ def test_claims_that_nobody_knows_are_left_out(application: Application, signed_
 
 def test_a_client_gets_no_claim_of_a_scope_that_it_may_not_have(server: Server, known: Person) -> None:
     """A 10.7.x: what is wished for by name is under the same rule as what is wished for by scope."""
-    application = server.application(scopes=("openid", "profile"))
+    application = server.application(scope="openid profile")
     wished = json.dumps({"userinfo": {"email": None, "nickname": None}, "id_token": {"phone_number": None}})
     assert userinfo(application, known, scope="openid", claims=wished).keys() == {"sub", "nickname"}
 
@@ -315,7 +315,7 @@ def test_the_person_agrees_to_claims_too(server: Server, known: Person) -> None:
 
 def test_userinfo_can_be_signed(server: Server, known: Person) -> None:
     """C 5.3.2: a JWT with iss and aud, of a type that passes for no ID token."""
-    application = server.application(userinfo_signed=True)
+    application = server.application(userinfo_signed_response_alg="RS256")
     token = application.tokens(known)["access_token"]
     for method in ("GET", "POST"):
         answer = application.userinfo(token, method)

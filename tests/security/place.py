@@ -22,6 +22,7 @@ from werkzeug.test import TestResponse
 
 from idprotect import clients
 from idprotect.models import Base, session
+from idprotect.registration import Registration
 from tests.support.world import FIREFOX, HOME_ADDRESS, PASSWORD, Clock, World, _Forms, build_app, query_of
 
 ISSUER = "https://id.example"
@@ -84,14 +85,8 @@ class Place(World):
     def add_application(self, *, first_party: bool = True) -> None:
         """Register an application."""
         with self.arranging():
-            clients.create(
-                "Notes",
-                (CALLBACK,),
-                by="test",
-                client_id="notes",
-                secret=CLIENT_SECRET,
-                first_party=first_party,
-            )
+            notes = Registration(client_name="Notes", redirect_uris=(CALLBACK,), first_party=first_party)
+            clients.create(notes, by="test", client_id="notes", secret=CLIENT_SECRET)
 
     def rows(self, model: type[Base], *conditions: Any) -> list[Any]:
         """Return rows as stored now."""

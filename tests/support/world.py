@@ -26,6 +26,7 @@ from idprotect.intelligence import Intelligence
 from idprotect.intelligence.sources import from_setting
 from idprotect.methods.base import secret_of
 from idprotect.models import Authenticator, SignIn, User, session
+from idprotect.registration import Registration
 from idprotect.runtime import runtime
 from idprotect.senders.outbox import Outbox
 
@@ -439,14 +440,10 @@ def _add_relying_party(running: World, stack: ExitStack, first_party: bool = Tru
 
     def build(url: str) -> Flask:
         with running.arranging():
-            clients.create(
-                "Northwind Notes",
-                (f"{url}/callback",),
-                by="test",
-                client_id="notes",
-                secret=running.secret,
-                first_party=first_party,
+            notes = Registration(
+                client_name="Northwind Notes", redirect_uris=(f"{url}/callback",), first_party=first_party
             )
+            clients.create(notes, by="test", client_id="notes", secret=running.secret)
         return create_relying_party(
             {
                 "DEMO_ISSUER": running.url,

@@ -1,0 +1,151 @@
+"""What an application is registered with (RFC 7591 section 2), as one value that knows everything wrong with it.
+
+The command line, the console, dynamic registration and the demonstration all fill in this one form. What is stored
+of it, and what becomes of what an application holds, is in :mod:`idprotect.clients`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from idprotect import redirect_uris as uris
+from idprotect.errors import InteractionError
+from idprotect.keys import ALGORITHMS
+
+#: What an application may do for itself, without a user, at our own interfaces.
+OWN_SCOPES = {"idprotect:findings": "report findings about users and sign-ins"}
+#: Scopes that begin so are about our own interfaces, and no user can give them.
+OWN_SCOPE = "idprotect:"
+CODE_GRANTS = ("authorization_code", "refresh_token")
+CLIENT_CREDENTIALS = "client_credentials"
+GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS)
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+AUTH_METHODS = (*SECRET_METHODS, "none")
+APPLICATION_TYPES = ("web", "native")
+#: Demanded; or of confidential clients, where no nonce comes; or not at all, for libraries that know neither.
+PKCE = ("required", "or_nonce", "optional")
+MAX_NAME = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a registration.
+
+    :param field: of :class:`Registration`, the one to correct.
+    """
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+class RegistrationError(InteractionError):
+    """An application cannot be registered like that; ``problems`` has every reason."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems)), problems[0].field)
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """The metadata of one client, by the names of RFC 7591 and OpenID Connect Registration where those have one.
+
+    :param token_endpoint_auth_method: ``none`` makes it a public client, which can keep no secret.
+    :param scope: separated by spaces; None: all about users, where users come into it.
+    :param application_type: of ``native`` ones loopback ports may vary, and schemes of their own are allowed.
+    :param post_logout_redirect_uris: where a browser may go after signing out, to the byte.
+    :param backchannel_logout_uri: where it is told that a sign-in ended; None: it is not told.
+    :param userinfo_signed_response_alg: userinfo answers with a JWT signed so; None: in plain JSON.
+    :param require_pushed_authorization_requests: its authorization requests come by RFC 9126 only.
+    :param pkce: ours: one of ``PKCE``.
+    :param first_party: ours: consent is not asked. Administrators alone set it.
+    :param id_token_at_refresh: ours: each refresh is answered with a new ID token, too.
+    """
+
+    client_name: str
+    redirect_uris: tuple[str, ...] = ()
+    token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105 (no secret)
+    grant_types: tuple[str, ...] = CODE_GRANTS
+    scope: str | None = None
+    application_type: str = "web"
+    client_uri: str | None = None
+    policy_uri: str | None = None
+    tos_uri: str | None = None
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
+    userinfo_signed_response_alg: str | None = None
+    require_pushed_authorization_requests: bool = False
+    pkce: str = "required"
+    first_party: bool = False
+    id_token_at_refresh: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it can keep no secret (RFC 6749 section 2.1)."""
+        return self.token_endpoint_auth_method == "none"  # noqa: S105 (no secret)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether it proves who it is by a secret that it shares with us."""
+        return self.token_endpoint_auth_method in SECRET_METHODS
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return everything that is wrong, nothing when it may be stored."""
+        return (*self._choices(), *self._uris(), *self._scopes(), *self._combinations())
+
+    def check(self) -> None:
+        """Raise RegistrationError with everything that is wrong."""
+        if problems := self.problems():
+            raise RegistrationError(problems)
+
+    def _choices(self) -> Iterator[Problem]:
+        if not self.client_name.strip() or len(self.client_name) > MAX_NAME or "\0" in self.client_name:
+            yield Problem("client_name", f"a name has between 1 and {MAX_NAME} characters")
+        single: dict[str, tuple[str, ...]] = {
+            "token_endpoint_auth_method": AUTH_METHODS,
+            "application_type": APPLICATION_TYPES,
+            "pkce": PKCE,
+        }
+        for field, allowed in single.items():
+            if (value := getattr(self, field)) not in allowed:
+                yield Problem(field, f"{value!r} is not one of {', '.join(allowed)}")
+        if self.userinfo_signed_response_alg not in (None, *ALGORITHMS):
+            yield Problem("userinfo_signed_response_alg", f"we sign with {', '.join(ALGORITHMS)}")
+        if unknown := [grant for grant in self.grant_types if grant not in GRANTS]:
+            yield Problem("grant_types", f"{unknown[0]!r} is not one of {', '.join(GRANTS)}")
+
+    def _uris(self) -> Iterator[Problem]:
+        native = self.application_type == "native"
+        for field in ("redirect_uris", "post_logout_redirect_uris"):
+            for uri in getattr(self, field):
+                if reason := uris.problem(uri, native=native):
+                    yield Problem(field, reason)
+        for field in ("backchannel_logout_uri", "client_uri", "policy_uri", "tos_uri"):
+            uri = getattr(self, field)
+            if uri is not None and (reason := uris.problem(uri, native=False)):
+                yield Problem(field, reason)
+        if not self.redirect_uris and "authorization_code" in self.grant_types:
+            yield Problem("redirect_uris", "at least one redirect URI is needed")
+
+    def _scopes(self) -> Iterator[Problem]:
+        names = set((self.scope or "").split())
+        if bad := sorted(name for name in names if not _is_scope(name)):
+            yield Problem("scope", f"{bad[0]!r} has characters that a scope does not have")
+        own = {name for name in names if name.startswith(OWN_SCOPE)}
+        for name in sorted(own - OWN_SCOPES.keys()):
+            yield Problem("scope", f"there is no scope {name!r}")
+        if own and CLIENT_CREDENTIALS not in self.grant_types:
+            yield Problem("scope", f"{', '.join(sorted(own))} needs the grant {CLIENT_CREDENTIALS}")
+
+    def _combinations(self) -> Iterator[Problem]:
+        if self.is_public and CLIENT_CREDENTIALS in self.grant_types:
+            yield Problem("grant_types", "a public client has no credentials of its own")
+        if self.is_public and self.pkce != "required":
+            yield Problem("pkce", "a public client cannot do without PKCE")
+
+
+def _is_scope(name: str) -> bool:
+    """Whether it can be the name of a scope (RFC 6749 section 3.3)."""
+    return all("!" <= c <= "~" and c not in '"\\' for c in name)
