@@ -37,18 +37,13 @@ class Form:
 class Browser:
     """One person's browser on one server; ``leaves_to`` is the address at which following redirects ends."""
 
-    host: str
-    port: int
+    connection: HttpConnection
     leaves_to: str
     cookies: dict[tuple[str, str], str] = field(default_factory=dict)
-    connection: HttpConnection = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.connection = HttpConnection(self.host, self.port)
 
     @property
     def origin(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http://{self.connection.host}:{self.connection.port}"
 
     def open(self, path: str) -> tuple[str, Response]:
         """GET a page; returns where the redirects ended and the last answer."""

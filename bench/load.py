@@ -29,7 +29,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from .browser import Browser, PageError, credential_form, summary_of
-from .http_client import HttpConnection, HttpError, Response
+from .http_client import HttpError, Response
 from .target import SCOPE, Account, Target
 
 SIGNING_ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"]
@@ -67,7 +67,7 @@ class Application:
 
     def __init__(self, target: Target, keys: KeySet) -> None:
         self.target, self.client, self.keys = target, target.client, keys
-        self.connection = HttpConnection(target.host, target.port)
+        self.connection = target.connect()
         self.authorization = ""
         if not self.client.is_public:
             pair = f"{quote(self.client.client_id)}:{quote(self.client.client_secret or '')}"
@@ -184,7 +184,7 @@ class VirtualUser:
         self.browser = self._new_browser()
 
     def _new_browser(self) -> Browser:
-        return Browser(self.target.host, self.target.port, leaves_to=self.application.client.redirect_uri)
+        return Browser(self.target.connect(), leaves_to=self.application.client.redirect_uri)
 
     def sign_in(self) -> dict[str, Any]:
         """The whole way with a fresh browser: sign-in page, credentials, code, tokens."""
@@ -258,7 +258,8 @@ class Refresh(Operation):
 
 class ClientCredentials(Operation):
     def run(self) -> None:
-        self.user.application.token_request({"grant_type": "client_credentials", "scope": "profile"})
+        scope = self.user.application.client.own_scope
+        self.user.application.token_request({"grant_type": "client_credentials", "scope": scope})
 
 
 class Introspection(Operation):
@@ -391,7 +392,7 @@ def make_user(target: Target, keys: KeySet, number: int, users: int) -> VirtualU
 
 
 def fetch_keys(target: Target) -> KeySet:
-    connection = HttpConnection(target.host, target.port)
+    connection = target.connect()
     keys = json_of(connection.request("GET", target.endpoints.jwks))
     connection.close()
     return KeySet.import_key_set(keys)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from .target import DISCOVERY, Account, Client, Endpoints, Seed, Target
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 WORKERS = 2
+#: Without a user, idprotect gives out nothing but its own interfaces.
+OWN_SCOPE = "idprotect:findings"
 SETUP_SECONDS = 300
 
 
@@ -56,7 +58,7 @@ class Setup:
 
 
 class Server(AbstractContextManager["Server"], ABC):
-    """One server under gunicorn on loopback, from an empty database to a target for the load generator."""
+    """One server, set up from an empty database; in its context it runs under gunicorn, for a load generator."""
 
     name: str
     wsgi: str
@@ -67,8 +69,11 @@ class Server(AbstractContextManager["Server"], ABC):
         self.port = free_port()
         self.environment = {**inherited_environment(), **self.settings()}
         self.client = self.prepare()
+
+    def __enter__(self) -> Server:
         self.child = self._start()
         self.endpoints = Endpoints.from_discovery(json.loads(self._discovery().body))
+        return self
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
@@ -200,7 +205,7 @@ class IdprotectServer(Server):
             *(self.create_client(client) for client in (seed.confidential, seed.public)),
         ]
         self.run(["-m", "bench.flask_commands", self.wsgi], stdin=json.dumps(commands))
-        return self.setup.client
+        return replace(self.setup.client, own_scope=OWN_SCOPE)
 
     @staticmethod
     def create_user(account: Account) -> dict[str, Any]:
@@ -213,6 +218,10 @@ class IdprotectServer(Server):
         arguments += ["--redirect-uri", client.redirect_uri, "--first-party"]
         if client.client_secret is None:
             return {"arguments": [*arguments, "--public"]}
+        for grant in ("authorization_code", "refresh_token", "client_credentials"):
+            arguments += ["--grant", grant]
+        for scope in (*client.scope.split(), OWN_SCOPE):
+            arguments += ["--scope", scope]
         return {"arguments": [*arguments, "--secret-stdin"], "input": client.client_secret + "\n"}
 
 

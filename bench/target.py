@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .http_client import HttpConnection
+
 DISCOVERY = "/.well-known/openid-configuration"
 SCOPE = "openid profile offline_access"
 REDIRECT_URI = "http://127.0.0.1:9/callback"  # never requested: the load generator stops at this address
@@ -25,12 +27,16 @@ class Account:
 
 @dataclass(frozen=True)
 class Client:
-    """A registered application; without a secret it is public."""
+    """A registered application; without a secret it is public.
+
+    :param own_scope: what it asks for by its own credentials, without a user.
+    """
 
     client_id: str
     client_secret: str | None = None
     redirect_uri: str = REDIRECT_URI
     scope: str = SCOPE
+    own_scope: str = "profile"
 
     @property
     def is_public(self) -> bool:
@@ -84,6 +90,10 @@ class Target:
     @property
     def issuer(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    def connect(self) -> HttpConnection:
+        """Return a new connection; there is nothing on it yet."""
+        return HttpConnection(self.host, self.port)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)))
