@@ -3,6 +3,7 @@
     IDProtectError
     ├── ConfigurationError      a setting is missing, unknown or unsafe
     ├── PolicyError             a policy file is not valid; carries every problem found
+    │   └── PoliciesChanged     somebody else put policies into force meanwhile; carries what those were based on
     ├── InteractionError        what a person submitted was not accepted; the page says why
     │   ├── TooManyAttempts     a limit was reached; carries when to try again
     │   └── PhoneError          a telephone number cannot be used (phone.py)
@@ -24,12 +25,45 @@ class ConfigurationError(IDProtectError):
     """A setting is missing, unknown or unsafe."""
 
 
+class Problem(str):
+    """What is wrong with a document, in words that name the place.
+
+    :ivar where: the entry that it is in, like ``policy 'user-risk'``.
+    :ivar key: the key of the entry that it is about; empty when it is about none or several.
+    :ivar bare: the words without the place.
+    """
+
+    where: str
+    key: str
+    bare: str
+
+    def __new__(cls, bare: str, where: str = "", key: str = "") -> "Problem":
+        """Put the place before the words."""
+        problem = super().__new__(cls, f"{where}: {bare}" if where else bare)
+        problem.bare, problem.where, problem.key = bare, where, key
+        return problem
+
+
 class PolicyError(IDProtectError):
-    """A policy file is not valid."""
+    """A policy file is not valid.
+
+    :ivar problems: each a :class:`Problem` where it has a place in the file.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+class PoliciesChanged(PolicyError):
+    """Policies were put into force since the version that a draft was made from; nothing was overwritten.
+
+    :ivar based_on: that version.
+    """
+
+    def __init__(self, based_on: int) -> None:
+        super().__init__(["somebody else changed the policies meanwhile; look at that, and send yours again"])
+        self.based_on = based_on
 
 
 class InteractionError(IDProtectError):

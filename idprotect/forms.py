@@ -1,12 +1,14 @@
 """The forms of the pages. Each is bound to one browser, sign-in and purpose by its token."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from flask import request
-from wtforms import Form, PasswordField, StringField, TextAreaField
+from wtforms import Form, IntegerField, PasswordField, StringField, TextAreaField
 from wtforms.csrf.session import SessionCSRF
 from wtforms.validators import InputRequired, Length
+from wtforms.widgets import HiddenInput
 
 from idprotect import browser, session_cookie
 from idprotect.errors import InteractionError
@@ -50,6 +52,10 @@ class PageForm(Form):  # type: ignore[misc]
             field.errors = [*field.errors, error.message]
         elif not (self.errors.keys() - {"csrf_token"}):
             self.form_errors: list[str] = [*self.form_errors, error.message]
+
+    def show_problems(self, problems: Sequence[str]) -> None:
+        """Show what is wrong on top."""
+        self.form_errors = [*self.form_errors, *problems]
 
     def take_over(self, other: "PageForm") -> "PageForm":
         """Show what was wrong with another form of the same page, which has no place for it."""
@@ -123,6 +129,7 @@ class PolicyForm(ReasonForm):
 
 
 class DraftForm(PolicyForm):
-    """The text of a policy file."""
+    """The text of a policy file, and the version that was in force when the page was opened."""
 
+    based_on = IntegerField(validators=[InputRequired()], widget=HiddenInput())
     draft = TextAreaField("Policies", [Length(max=60_000)])

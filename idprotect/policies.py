@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from idprotect import audit, people
 from idprotect.audit import Event
-from idprotect.conditional_access import PolicySet, PolicyState, failed_tests, parse_policies
-from idprotect.errors import NotFound, PolicyError
+from idprotect.conditional_access import PolicySet, PolicyState, drafts, failed_tests, parse_policies
+from idprotect.errors import NotFound, PoliciesChanged, PolicyError
 from idprotect.insights import guards
 from idprotect.insights.templates import with_template
 from idprotect.models import Client, PolicyVersion, run, session, table_of
@@ -80,18 +80,33 @@ def check(draft: dict[str, Any], confirmation: str = "") -> PolicySet:
     return replace(checked, warnings=(*checked.warnings, *_unknown_names(checked)))
 
 
-def apply(draft: dict[str, Any], by: str, note: str = "", *, confirmation: str = "") -> PolicySet:
+def apply(
+    draft: dict[str, Any], by: str, note: str = "", *, confirmation: str = "", based_on: int | None = None
+) -> PolicySet:
     """Put a policy document into force.
 
+    :param based_on: the version that the draft was made from; None lets it take the place of whatever is in force.
+    :raises PoliciesChanged: when another version is in force meanwhile.
     :raises PolicyError: see :func:`check`; the policies in force stay.
     """
+    check_unchanged(based_on)
     checked = check(draft, confirmation)
     if lost := guards.lost_trust(current(), checked):
         raise PolicyError(
             [f"location {name!r} is trusted; take 'trusted' from it before deleting it" for name in lost]
         )
-    applied = _store(draft, emergency=current().emergency, by=by, note=note, event=Event.POLICY_APPLIED)
+    before = newest_version() if based_on is None else based_on
+    applied = _store(draft, before, current().emergency, by=by, note=note, event=Event.POLICY_APPLIED)
     return replace(applied, warnings=checked.warnings)
+
+
+def check_unchanged(based_on: int | None) -> None:
+    """Refuse a draft that was made from another version than that in force.
+
+    :raises PoliciesChanged: when it was; None never is.
+    """
+    if based_on is not None and newest_version() != based_on:
+        raise PoliciesChanged(based_on)
 
 
 def set_state(name: str, state: PolicyState, by: str, note: str = "", *, confirmation: str = "") -> PolicySet:
@@ -99,17 +114,8 @@ def set_state(name: str, state: PolicyState, by: str, note: str = "", *, confirm
 
     :raises NotFound: when no policy is called so.
     """
-    draft = with_state(document(), name, state)
+    draft = drafts.with_state(document(), name, state)
     return apply(draft, by, note or f"{name}: {state}", confirmation=confirmation)
-
-
-def with_state(draft: dict[str, Any], name: str, state: PolicyState) -> dict[str, Any]:
-    """Return a document in which one policy has another state."""
-    rows = draft.get("policy", [])
-    if all(row.get("name") != name for row in rows):
-        raise NotFound(f"no policy is called {name!r}")
-    changed = [row | {"state": str(state)} if row.get("name") == name else row for row in rows]
-    return {**draft, "policy": changed}
 
 
 def add_template(kind: str, by: str, author: str = "", *, block: bool = False) -> PolicySet:
@@ -134,7 +140,12 @@ def roll_back(by: str, to: int | None = None, note: str = "", *, confirmation: s
     check(target.document, confirmation)
     note = f"as version {target.version}" + (f": {note}" if note else "")
     return _store(
-        target.document, emergency=current().emergency, by=by, note=note, event=Event.POLICY_ROLLED_BACK
+        target.document,
+        newest_version(),
+        current().emergency,
+        by=by,
+        note=note,
+        event=Event.POLICY_ROLLED_BACK,
     )
 
 
@@ -142,7 +153,7 @@ def set_emergency(on: bool, by: str, reason: str) -> PolicySet:
     """Let every policy count as report-only, or end that; audited."""
     if not on:
         check(document(), guards.CONFIRMATION)
-    return _store(document(), emergency=on, by=by, note=reason, event=Event.POLICY_EMERGENCY)
+    return _store(document(), newest_version(), on, by=by, note=reason, event=Event.POLICY_EMERGENCY)
 
 
 def _last_other() -> PolicyVersion:
@@ -166,8 +177,11 @@ def _unknown_names(checked: PolicySet) -> list[str]:
     return warnings
 
 
-def _store(draft: dict[str, Any], *, emergency: bool, by: str, note: str, event: Event) -> PolicySet:
-    version = newest_version() + 1
+def _store(
+    draft: dict[str, Any], before: int, emergency: bool, *, by: str, note: str, event: Event
+) -> PolicySet:
+    """Add the version that follows *before*: of two at one moment the key lets one in."""
+    version = before + 1
     session().add(
         PolicyVersion(version=version, document=draft, emergency=emergency, applied_by=by, note=note)
     )
@@ -175,9 +189,7 @@ def _store(draft: dict[str, Any], *, emergency: bool, by: str, note: str, event:
         session().flush()
     except IntegrityError:
         session().rollback()
-        raise PolicyError(
-            ["somebody else applied policies at the same moment; look at them and try again"]
-        ) from None
+        raise PoliciesChanged(before) from None
     audit.record(event, actor=by, version=version, emergency=emergency, note=note)
     return parse_policies(draft, version, emergency=emergency)
 

@@ -59,6 +59,13 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "policies.state": _POLICIES,
     "policies.template": _POLICIES,
     "policies.emergency": _POLICIES,
+    "policy.new": _POLICIES,
+    "policy.index": _POLICIES,
+    "policy.remove": _POLICIES,
+    "locations.index": _READ,
+    "locations.new": _POLICIES,
+    "locations.one": _POLICIES,
+    "locations.remove": _POLICIES,
     "acts.index": _ALL,
     "acts.act": _ALL,
 }

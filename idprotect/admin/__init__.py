@@ -8,6 +8,7 @@ from flask import Flask
 from flask_admin import Admin
 
 from idprotect.admin.acts_view import ActsView
+from idprotect.admin.entry_view import LocationsView, OnePolicyView
 from idprotect.admin.overview import OverviewView
 from idprotect.admin.policy_view import PoliciesView
 from idprotect.admin.record_view import ApplicationsView, AuditView, DetectionsView
@@ -29,5 +30,7 @@ def create_console(app: Flask, url: str) -> Admin:
         ApplicationsView("Applications", "Directory"),
         ActsView("Roles", "Directory"),
         PoliciesView("Policies", "Rules"),
+        OnePolicyView("Policy", "Rules"),
+        LocationsView("Named locations", "Rules"),
     )
     return console

@@ -1,34 +1,30 @@
 """Policies: those in force, their versions, an editor over their text, and what-if. Every rule is that of the file."""
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, abort, redirect, request, url_for
+from flask import Response, abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import people, policies, users
+from idprotect import people, policies
 from idprotect.admin import door, sentences, trials
-from idprotect.admin.view import ConsoleView, expose
-from idprotect.conditional_access import PolicySet, PolicyState, parse_policies
+from idprotect.admin.change_view import ChangeView, OnlyLooked, Preview, actor, hit_by, preview, stored
+from idprotect.admin.view import expose
+from idprotect.conditional_access import PolicyState, drafts, parse_policies
 from idprotect.conditional_access.toml import to_toml
-from idprotect.errors import InteractionError, NotFound, PolicyError
+from idprotect.errors import NotFound, PolicyError
 from idprotect.forms import DraftForm, PolicyForm, ReasonForm
 from idprotect.insights import differences
-from idprotect.insights.guards import CONFIRMATION
-from idprotect.insights.impact import Impact, impact
 from idprotect.insights.templates import TEMPLATES
 from idprotect.insights.what_if import what_if
 from idprotect.lists.listing import PERIODS
-from idprotect.models import session
 from idprotect.risk import RiskLevel
 
-#: For more people the command line says whom a draft would hit: it takes its time.
-MOST_PEOPLE = 5_000
 YES_NO = {"yes": True, "no": False}
 
 
-class PoliciesView(ConsoleView):
+class PoliciesView(ChangeView):
     """Conditional access."""
 
     key = "policies"
@@ -61,24 +57,24 @@ class PoliciesView(ConsoleView):
     @expose("/versions/<int:version>", methods=["GET", "POST"])
     def version(self, version: int) -> AnyResponse:
         """What one version changed; and going back to it."""
-        stored = _stored(version)
-        before = _stored(version - 1).document if version > 1 else {}
+        found = stored(version)
+        before = stored(version - 1).document if version > 1 else {}
         form = PolicyForm.for_page(f"roll-back-{version}")
 
         def roll_back(form: PolicyForm) -> None:
-            policies.roll_back(_actor(), version, form.text, confirmation=form.confirmation.data or "")
+            policies.roll_back(actor(), version, form.text, confirmation=form.confirmation.data or "")
 
         variables = {
-            "stored": stored,
+            "stored": found,
             "is_newest": version == policies.newest_version(),
-            "changes": differences.by_name(before, stored.document),
+            "changes": differences.by_name(before, found.document),
             "diff": differences.unified(
-                before, stored.document, f"version {version - 1}", f"version {version}"
+                before, found.document, f"version {version - 1}", f"version {version}"
             ),
-            "text": to_toml(stored.document),
+            "text": to_toml(found.document),
         }
         may_change = door.may("policies.edit")
-        return self._change("policy_version.html", form, roll_back, lambda: variables, may_change)
+        return self.change("policy_version.html", form, roll_back, lambda: variables, may_change)
 
     @expose("/edit", methods=["GET", "POST"])
     def edit(self) -> AnyResponse:
@@ -86,18 +82,19 @@ class PoliciesView(ConsoleView):
         form = DraftForm.for_page("policies")
         if request.method == "GET":
             form.draft.data = to_toml(policies.document())
-        checked: dict[str, Any] = {}
+            form.based_on.data = policies.newest_version()
+        seen: dict[str, Preview] = {}
 
         def put_into_force(form: DraftForm) -> None:
-            draft = _parsed(form.draft.data or "")
+            policies.check_unchanged(form.based_on.data)
+            draft, confirmation = _parsed(form.draft.data or ""), form.confirmation.data or ""
             if "check" in request.form or "replay" in request.form:
-                checked.update(_checked(draft, form.confirmation.data or ""))
-                if "replay" in request.form:
-                    checked.update(is_replayed=True, replayed=trials.replayed(parse_policies(draft)))
-                raise _OnlyChecked
-            policies.apply(draft, _actor(), form.text, confirmation=form.confirmation.data or "")
+                seen["preview"] = preview(draft, confirmation)
+                raise OnlyLooked
+            based_on = form.based_on.data
+            policies.apply(draft, actor(), form.text, confirmation=confirmation, based_on=based_on)
 
-        return self._change("policy_edit.html", form, put_into_force, lambda: {"checked": checked}, True)
+        return self.change("policy_edit.html", form, put_into_force, lambda: seen)
 
     @expose("/state/<name>/<state>", methods=["GET", "POST"])
     def state(self, name: str, state: str) -> AnyResponse:
@@ -105,17 +102,17 @@ class PoliciesView(ConsoleView):
         if state not in list(PolicyState):
             abort(404)
         try:
-            draft = policies.with_state(policies.document(), name, PolicyState(state))
+            draft = drafts.with_state(policies.document(), name, PolicyState(state))
         except NotFound:
             abort(404)
         form = PolicyForm.for_page(f"{name}:{state}")
 
         def turn(form: PolicyForm) -> None:
             confirmation = form.confirmation.data or ""
-            policies.set_state(name, PolicyState(state), _actor(), form.text, confirmation=confirmation)
+            policies.set_state(name, PolicyState(state), actor(), form.text, confirmation=confirmation)
 
-        variables = {"name": name, "state": state, "hit": _impact(parse_policies(draft))}
-        return self._change("policy_state.html", form, turn, lambda: variables, True)
+        variables = {"name": name, "state": state, "hit": hit_by(parse_policies(draft))}
+        return self.change("policy_state.html", form, turn, lambda: variables)
 
     @expose("/template/<kind>", methods=["GET", "POST"])
     def template(self, kind: str) -> AnyResponse:
@@ -124,11 +121,11 @@ class PoliciesView(ConsoleView):
             abort(404)
 
         def add(_form: ReasonForm) -> None:
-            policies.add_template(kind, _actor(), _actor())
+            policies.add_template(kind, actor(), actor())
 
         variables = {"kind": kind, "row": TEMPLATES[kind]}
         form = ReasonForm.for_page(f"template-{kind}")
-        return self._change("policy_template.html", form, add, lambda: variables, True)
+        return self.change("policy_template.html", form, add, lambda: variables)
 
     @expose("/emergency", methods=["GET", "POST"])
     def emergency(self) -> AnyResponse:
@@ -136,10 +133,10 @@ class PoliciesView(ConsoleView):
         is_on = policies.current().emergency
 
         def switch(form: ReasonForm) -> None:
-            policies.set_emergency(not is_on, _actor(), form.text)
+            policies.set_emergency(not is_on, actor(), form.text)
 
         form = ReasonForm.for_page(f"emergency-{is_on}")
-        return self._change("policy_emergency.html", form, switch, lambda: {"is_on": is_on}, True)
+        return self.change("policy_emergency.html", form, switch, lambda: {"is_on": is_on})
 
     @expose("/report")
     def report(self) -> Response:
@@ -161,89 +158,12 @@ class PoliciesView(ConsoleView):
         levels = [level.label for level in RiskLevel]
         return self.page("what_if.html", asked=asked, answer=answer, problem=problem, levels=levels)
 
-    def _change(
-        self,
-        template: str,
-        form: Any,
-        change: Callable[[Any], None],
-        variables: Callable[[], Mapping[str, Any]],
-        may_change: bool,
-    ) -> AnyResponse:
-        """Show a form that changes what is in force, or carry it out; a fresh factor is asked for before that."""
-        here, status = request.path, 200
-        if request.method == "POST" and not may_change:
-            return door.refuse("policies.edit")
-        if may_change and request.method == "GET" and (stale := door.ask_for_fresh_factor(here)) is not None:
-            return stale
-        if request.method == "POST":
-            try:
-                _check_fresh()
-                form.check()
-                change(form)
-                session().commit()
-                return redirect(url_for(f"{self.endpoint}.index"), 303)
-            except _OnlyChecked:
-                session().rollback()
-            except PolicyError as error:
-                session().rollback()
-                form.form_errors, status = [*form.form_errors, *error.problems], 400
-            except InteractionError as error:
-                session().rollback()
-                form.refuse(error)
-                status = 400
-        response = self.page(
-            template, form=form, may_change=may_change, confirmation=CONFIRMATION, **variables()
-        )
-        response.status_code = status
-        return response
-
-
-class _OnlyChecked(Exception):
-    """The draft is good, and was not to be put into force."""
-
-
-def _check_fresh() -> None:
-    """Keep what was typed when the factor is not fresh any more: the page stays, and says where to prove it."""
-    if not door.is_fresh():
-        raise InteractionError(
-            "Please confirm that it is you: open this page in another tab, and then send this one again."
-        )
-
-
-def _actor() -> str:
-    return door.person().user.username
-
-
-def _stored(version: int) -> Any:
-    try:
-        return policies.stored(version)
-    except (NotFound, OverflowError):
-        abort(404)
-
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError([f"This is no TOML: {error}"]) from None
-
-
-def _checked(draft: dict[str, Any], confirmation: str) -> dict[str, Any]:
-    """Return what would come of a draft."""
-    good = policies.check(draft, confirmation)
-    return {
-        "changes": differences.by_name(policies.document(), draft),
-        "warnings": good.warnings,
-        "tests": len(good.tests),
-        "hit": _impact(good),
-    }
-
-
-def _impact(after: PolicySet) -> Impact | None:
-    """Return who would notice at an ordinary sign-in now; None where there are too many people to wait for it."""
-    if users.count() > MOST_PEOPLE:
-        return None
-    return impact(policies.current(), after, people.everybody(after))
 
 
 def _imagined(asked: Mapping[str, str]) -> dict[str, Any]:

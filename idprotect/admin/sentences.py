@@ -25,14 +25,18 @@ def when(policy: Policy) -> str:
 
 def then(policy: Policy) -> str:
     """Return what it demands."""
-    demands = [_DEMANDS[control] for control in Control if control in policy.controls]
-    if policy.strength is not None:
-        demands.append(f"of the strength {_words(policy.strength)}")
+    demands = [_demand(control, policy) for control in Control if control in policy.controls]
     if policy.skip_days:
         demands.append(f"which can be put off for {policy.skip_days} days")
     if policy.sign_in_frequency is not None:
         demands.append(f"have them sign in again after {_duration(policy.sign_in_frequency)}")
     return _list(demands, "and") or "nothing"
+
+
+def _demand(control: Control, policy: Policy) -> str:
+    if control is Control.MFA and policy.strength is not None:
+        return f"{_DEMANDS[control]} of the strength {_words(policy.strength)}"
+    return _DEMANDS[control]
 
 
 def _who(who: Selection) -> str:

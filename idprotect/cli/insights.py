@@ -10,7 +10,7 @@ import click
 from idprotect import clock, people, policies, receipts
 from idprotect.cli.base import Result, command
 from idprotect.cli.policies import policy_group, read_toml
-from idprotect.conditional_access import PolicySet, PolicyState, parse_policies
+from idprotect.conditional_access import PolicySet, PolicyState, drafts, parse_policies
 from idprotect.errors import IDProtectError
 from idprotect.insights import log
 from idprotect.insights.effect import Effect, effects
@@ -83,7 +83,7 @@ def preview(file: Path | None, turn_on: str | None, client: str) -> Result:
     """Say whom a draft would hit now, and which sign-ins of the last 30 days."""
     if (file is None) == (turn_on is None):
         raise IDProtectError("name either a file or --turn-on")
-    turned_on = policies.with_state(policies.document(), turn_on, PolicyState.ON) if turn_on else {}
+    turned_on = drafts.with_state(policies.document(), turn_on, PolicyState.ON) if turn_on else {}
     draft = parse_policies(read_toml(file) if file else turned_on)
     in_force = policies.current()
     hit = impact(in_force, draft, people.everybody(draft, client))

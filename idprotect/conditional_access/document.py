@@ -24,7 +24,7 @@ from idprotect.conditional_access.policy import (
     validity_problems,
 )
 from idprotect.conditional_access.policy_tests import example_problems
-from idprotect.errors import PolicyError
+from idprotect.errors import PolicyError, Problem
 from idprotect.risk.levels import RiskLevel
 
 MAX_SKIP_DAYS = 30
@@ -95,8 +95,8 @@ class _Reader:
     warnings: list[str] = field(default_factory=list)
     where: str = ""
 
-    def problem(self, text: str) -> None:
-        self.problems.append(f"{self.where}: {text}" if self.where else text)
+    def problem(self, text: str, key: str = "") -> None:
+        self.problems.append(Problem(text, self.where, key))
 
     def tables(self, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
         rows = document.get(name, [])
@@ -109,7 +109,7 @@ class _Reader:
         value = table.get(key, [])
         if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
             return frozenset(value)
-        self.problem(f"{key!r} must be a list of strings")
+        self.problem(f"{key!r} must be a list of strings", key)
         return frozenset()
 
     def choices(self, table: Mapping[str, Any], key: str, parse: Callable[[str], Any]) -> frozenset[Any]:
@@ -118,7 +118,7 @@ class _Reader:
             try:
                 found.add(parse(text))
             except ValueError:
-                self.problem(f"{key!r} has no choice {text!r}")
+                self.problem(f"{key!r} has no choice {text!r}", key)
         return frozenset(found)
 
     def choice(self, table: Mapping[str, Any], key: str, default: Any) -> Any:
@@ -126,7 +126,7 @@ class _Reader:
         try:
             return kind(table.get(key, default))
         except ValueError:
-            self.problem(f"{key!r} must be one of {', '.join(kind)}")
+            self.problem(f"{key!r} must be one of {', '.join(kind)}", key)
             return default
 
     def sub_table(self, row: Mapping[str, Any], key: str, known: frozenset[str]) -> Mapping[str, Any]:
@@ -139,26 +139,27 @@ class _Reader:
         return table
 
     def location(self, row: Mapping[str, Any]) -> Location:
-        self.where = f"location {row.get('name', '?')!r}"
+        self.where = place("location", row.get("name", "?"))
         for unknown in sorted(row.keys() - {"name", "networks", "countries", "trusted"}):
             self.problem(f"unknown key {unknown!r}")
         networks = []
         for text in sorted(self.strings(row, "networks")):
-            try:
+            if problem := network_problem(text):
+                self.problem(problem, "networks")
+            else:
                 networks.append(ipaddress.ip_network(text))
-            except ValueError as error:
-                self.problem(f"{text!r} is not a network: {error}")
         if not isinstance(row.get("trusted", False), bool):
-            self.problem("'trusted' must be true or false")
+            self.problem("'trusted' must be true or false", "trusted")
         countries = self.countries(row, "countries")
         if countries and row.get("trusted"):
             self.problem(
-                "a location of countries cannot be trusted: it is too large, and only guessed from addresses"
+                "a location of countries cannot be trusted: it is too large, and only guessed from addresses",
+                "trusted",
             )
         return Location(self.name(row), tuple(networks), row.get("trusted", False) is True, countries)
 
     def test(self, row: Mapping[str, Any]) -> PolicyTest:
-        self.where = f"test {row.get('name', '?')!r}"
+        self.where = place("test", row.get("name", "?"))
         for unknown in sorted(row.keys() - {"name", "facts", "expect", "policies"}):
             self.problem(f"unknown key {unknown!r}")
         facts, policies = row.get("facts", {}), row.get("policies", {})
@@ -177,11 +178,11 @@ class _Reader:
         name = row.get("name")
         if isinstance(name, str) and name:
             return name
-        self.problem("a 'name' is needed")
+        self.problem("a 'name' is needed", "name")
         return "?"
 
     def policy(self, row: Mapping[str, Any]) -> Policy:
-        self.where = f"policy {row.get('name', '?')!r}"
+        self.where = place("policy", row.get("name", "?"))
         for unknown in sorted(row.keys() - _POLICY_KEYS):
             self.problem(f"unknown key {unknown!r}")
         when = self.sub_table(row, "when", _WHEN_KEYS)
@@ -208,12 +209,12 @@ class _Reader:
             skip_days=self.skip_days(then),
             sign_in_frequency=self.sign_in_frequency(then),
         )
-        for broken_rule in validity_problems(policy):
-            self.problem(broken_rule)
+        for rule in validity_problems(policy):
+            self.problem(rule.bare, rule.key)
         if "persistent_browser" in then:
             self.problem("'persistent_browser' has nothing to act on: a sign-in ends with the browser anyway")
         if "unregistered" in then and not policy.sign_in_risk:
-            self.problem("'unregistered' belongs to a policy with a sign-in risk condition")
+            self.problem("'unregistered' belongs to a policy with a sign-in risk condition", "unregistered")
         return policy
 
     def who(self, row: Mapping[str, Any]) -> Selection:
@@ -239,7 +240,7 @@ class _Reader:
     def skip_days(self, then: Mapping[str, Any]) -> int:
         days = then.get("skip_days", 0)
         if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= MAX_SKIP_DAYS:
-            self.problem(f"'skip_days' must be a whole number from 0 to {MAX_SKIP_DAYS}")
+            self.problem(f"'skip_days' must be a whole number from 0 to {MAX_SKIP_DAYS}", "skip_days")
             return 0
         return days
 
@@ -247,7 +248,7 @@ class _Reader:
         value = table.get(key)
         if value is None or isinstance(value, bool):
             return value
-        self.problem(f"{key!r} must be true or false")
+        self.problem(f"{key!r} must be true or false", key)
         return None
 
     def strength(self, then: Mapping[str, Any]) -> Strength | None:
@@ -261,7 +262,10 @@ class _Reader:
             return EVERY_TIME
         match = re.fullmatch(r"([1-9]\d{0,3})([mhd])", text) if isinstance(text, str) else None
         if match is None:
-            self.problem('\'sign_in_frequency\' must be "every_time", or minutes, hours or days like "30m"')
+            self.problem(
+                '\'sign_in_frequency\' must be "every_time", or minutes, hours or days like "30m"',
+                "sign_in_frequency",
+            )
             return None
         # Below what "every time" leaves, nobody would ever get through.
         return max(EVERY_TIME, timedelta(**{_UNITS[match[2]]: int(match[1])}))
@@ -276,17 +280,33 @@ class _Reader:
             ("test", [x.name for x in tests]),
         ):
             for name in sorted({name for name in names if names.count(name) > 1}):
-                self.problem(f"two entries of kind {kind} are called {name!r}")
-        if any(policy.name == CONSOLE.name for policy in policies):
-            self.problem(f"{CONSOLE.name!r} is the name of a policy of our own")
+                self.problem(f"two entries of kind {kind} are called {name!r}", "name")
         known = {location.name for location in locations}
         for policy in policies:
+            self.where = place("policy", policy.name)
+            if policy.name == CONSOLE.name:
+                self.problem(f"{CONSOLE.name!r} is the name of a policy of our own", "name")
             for name in sorted((policy.locations.include | policy.locations.exclude) - known):
-                self.problem(f"policy {policy.name!r}: no location is called {name!r}")
+                self.problem(f"no location is called {name!r}", "locations")
         called = {policy.name for policy in policies}
         for test in tests:
+            self.where = place("test", test.name)
             for name in sorted(test.policies.keys() - called):
-                self.problem(f"test {test.name!r}: no policy is called {name!r}")
+                self.problem(f"no policy is called {name!r}", "policies")
+
+
+def network_problem(text: str) -> str | None:
+    """Return why a text is no network in CIDR notation (RFC 4632, RFC 4291), None when it is one."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        return f"{text!r} is not a network: {error}"
+    return None
+
+
+def place(kind: str, name: object) -> str:
+    """Return how a problem names the entry that it is in."""
+    return f"{kind} {name!r}"
 
 
 def _country(text: str) -> str:

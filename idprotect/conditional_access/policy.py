@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from idprotect.errors import Problem
 from idprotect.risk.levels import RiskLevel
 
 #: A country or platform nobody could tell is its own choice in a policy, never "any other".
@@ -189,28 +190,50 @@ class PolicySet:
         return [location for location in self.locations if location.holds(address, country)]
 
 
-def validity_problems(policy: Policy) -> list[str]:
-    """Return the rules that the combination of controls and conditions breaks."""
-    controls, problems = policy.controls, []
-    if not controls and policy.sign_in_frequency is None:
-        problems.append("'then.require' must name at least one of " + ", ".join(Control))
-    if Control.BLOCK in controls and (len(controls) > 1 or policy.sign_in_frequency is not None):
-        problems.append("block cannot be combined with another control")
-    if Control.REGISTRATION in controls and len(controls) > 1:
-        problems.append("registration cannot be combined with another control")
-    if Control.REGISTRATION in controls and policy.registering:
-        problems.append("registration cannot be asked of somebody who is registering")
-    if policy.skip_days and Control.REGISTRATION not in controls:
-        problems.append("'skip_days' belongs to a policy that requires registration")
-    if policy.strength is not None and Control.MFA not in controls:
-        problems.append("'strength' belongs to a policy that requires mfa")
+def validity_problems(policy: Policy) -> list[Problem]:
+    """Return the rules that the combination of controls and conditions breaks, each with the key that it is about."""
+    controls = policy.controls
+    rules = [
+        (
+            not controls and policy.sign_in_frequency is None,
+            "require",
+            "'then.require' must name at least one of " + ", ".join(Control),
+        ),
+        (
+            Control.BLOCK in controls and (len(controls) > 1 or policy.sign_in_frequency is not None),
+            "require",
+            "block cannot be combined with another control",
+        ),
+        (
+            Control.REGISTRATION in controls and len(controls) > 1,
+            "require",
+            "registration cannot be combined with another control",
+        ),
+        (
+            Control.REGISTRATION in controls and policy.registering,
+            "registering",
+            "registration cannot be asked of somebody who is registering",
+        ),
+        (
+            policy.skip_days and Control.REGISTRATION not in controls,
+            "skip_days",
+            "'skip_days' belongs to a policy that requires registration",
+        ),
+        (
+            policy.strength is not None and Control.MFA not in controls,
+            "strength",
+            "'strength' belongs to a policy that requires mfa",
+        ),
+        (
+            controls >= _CURES.keys(),
+            "require",
+            "risk remediation asks for a new password where that is the cure: require one of the two",
+        ),
+    ]
+    problems = [Problem(rule, key=key) for is_broken, key, rule in rules if is_broken]
     for control, name in _CURES.items():
         if control in controls:
             problems += _cure_problems(policy, name)
-    if controls >= _CURES.keys():
-        problems.append(
-            "risk remediation asks for a new password where that is the cure: require one of the two"
-        )
     return problems
 
 
@@ -221,19 +244,28 @@ _CURES: Mapping[Control, str] = {
 }
 
 
-def _cure_problems(policy: Policy, cure: str) -> list[str]:
-    problems = []
-    if Control.MFA not in policy.controls:
-        problems.append(f"{cure} needs mfa as well: whoever has the password could do it")
-    if not policy.user_risk:
-        problems.append(f"{cure} needs a user risk condition: it is the cure of a compromised user")
-    if RiskLevel.NONE in policy.user_risk:
-        problems.append(f"{cure} cannot be asked of a user without risk: there is nothing to cure")
-    if policy.clients != Selection():
-        problems.append(f"{cure} must hold for all clients")
-    if _conditions(policy) - {"user_risk"} or policy.sign_in_frequency is not None:
-        problems.append(f"{cure} allows no condition but user risk")
-    return problems
+def _cure_problems(policy: Policy, cure: str) -> list[Problem]:
+    further = _conditions(policy) - {"user_risk"} or policy.sign_in_frequency is not None
+    rules = [
+        (
+            Control.MFA not in policy.controls,
+            "require",
+            "needs mfa as well: whoever has the password could do it",
+        ),
+        (
+            not policy.user_risk,
+            "user_risk",
+            "needs a user risk condition: it is the cure of a compromised user",
+        ),
+        (
+            RiskLevel.NONE in policy.user_risk,
+            "user_risk",
+            "cannot be asked of a user without risk: there is nothing to cure",
+        ),
+        (policy.clients != Selection(), "include", "must hold for all clients"),
+        (further, "require", "allows no condition but user risk"),
+    ]
+    return [Problem(f"{cure} {rule}", key=key) for is_broken, key, rule in rules if is_broken]
 
 
 def _conditions(policy: Policy) -> frozenset[str]:

@@ -109,20 +109,24 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "Applications",
         "Roles",
         "Policies",
+        "Named locations",
     ):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
         look(page, f"console-{name.lower().replace(' ', '-')}")
         faint(page)
     for path in (
-        "versions",
-        "versions/1",
-        "edit",
-        "what-if?user=ada&sign_in_risk=high",
-        "state/user-risk/off",
+        "policies/versions",
+        "policies/versions/1",
+        "policies/edit",
+        "policies/what-if?user=ada&sign_in_risk=high",
+        "policies/state/user-risk/off",
+        "policy/?name=sign-in-risk",
+        "policy/remove?name=user-risk",
+        "locations/new",
     ):
-        page.goto(f"{busy.url}/admin/policies/{path}")
-        look(page, f"console-policies-{path.partition('?')[0].replace('/', '-')}")
+        page.goto(f"{busy.url}/admin/{path}")
+        look(page, f"console-{path.partition('?')[0].strip('/').replace('/', '-')}")
         faint(page)
     for link, name in (("Sign-in log", "sign-in"), ("Users", "user"), ("Audit log", "event")):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=link, exact=True).click()
@@ -132,6 +136,30 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
             closed.locator("summary").first.click()
         look(page, f"console-one-{name}")
         faint(page)
+
+
+def test_a_policy_is_made_from_a_sentence(busy: World, new_page: NewPage) -> None:
+    """F038, F051: without scripts: the form, what would come of it, and into force."""
+    page = new_page(javascript=False)
+    come_in(page, busy)
+    page.goto(f"{busy.url}/admin/policies/")
+    page.get_by_role("link", name="New policy").click()
+    page.get_by_label("Name", exact=True).fill("abroad")
+    page.get_by_label("Countries", exact=True).first.fill("fr it")
+    page.get_by_role("group", name="Risk of the sign-in").get_by_label("medium").check()
+    page.get_by_label("Ask for a second factor").check()
+    page.get_by_label("Strength").select_option("one that cannot be phished")
+    page.get_by_role("button", name="… and replay 7 days").click()
+    seen = page.get_by_role("status")
+    expect(seen).to_contain_text("When anybody, from the country FR or IT, in a sign-in whose risk is medium")
+    expect(seen).to_contain_text("Careful: policy 'abroad': sign_in_risk names medium without high")
+    expect(page.get_by_label("Strength")).to_have_value("phishing_resistant")
+    look(page, "console-policy-preview")
+    faint(page)
+    page.get_by_label("Reason").fill(REASON)
+    page.get_by_role("button", name="Put into force").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Policies")
+    expect(page.get_by_role("region", name="abroad")).to_contain_text("report only")
 
 
 def faint(page: Page) -> None:

@@ -1,0 +1,158 @@
+"""Changing what is in force: a form and a fresh factor; what was typed is kept; and what would come of a draft."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from idprotect import people, policies, users
+from idprotect.admin import door, trials
+from idprotect.admin.view import ConsoleView
+from idprotect.conditional_access import PolicySet, parse_policies
+from idprotect.errors import InteractionError, NotFound, PoliciesChanged, PolicyError
+from idprotect.insights import differences
+from idprotect.insights.differences import Difference
+from idprotect.insights.guards import CONFIRMATION
+from idprotect.insights.impact import Impact, impact
+from idprotect.insights.replay import Report
+from idprotect.models import PolicyVersion, session
+
+#: For more people the command line says whom a draft would hit: it takes its time.
+MOST_PEOPLE = 5_000
+
+
+class OnlyLooked(Exception):
+    """The draft is good, and was not to be put into force."""
+
+
+class ChangeView(ConsoleView):
+    """Pages that change the policies. ``within`` is the key of the view to which one comes back."""
+
+    within = "policies"
+
+    def change(
+        self,
+        template: str,
+        form: Any,
+        carry_out: Callable[[Any], None],
+        variables: Callable[[], Mapping[str, Any]],
+        may_change: bool = True,
+    ) -> AnyResponse:
+        """Show a form that changes what is in force, or carry it out; a fresh factor is asked for before that.
+
+        :param variables: what the page shows beside the form; asked after the change was tried.
+        """
+        status, shown = 200, {}
+        if request.method == "POST" and not may_change:
+            return door.refuse("policies.edit")
+        if (
+            request.method == "GET"
+            and may_change
+            and (stale := door.ask_for_fresh_factor(here())) is not None
+        ):
+            return stale
+        if request.method == "POST":
+            try:
+                _check_fresh()
+                form.check()
+                carry_out(form)
+                session().commit()
+                return redirect(url_for(f"idprotect_admin_{self.within}.index"), 303)
+            except OnlyLooked:
+                session().rollback()
+            except PolicyError as error:
+                session().rollback()
+                form.show_problems(error.problems)
+                status = 400
+                if isinstance(error, PoliciesChanged):
+                    shown, status = _meanwhile(form, error), 409
+            except InteractionError as error:
+                session().rollback()
+                form.refuse(error)
+                status = 400
+        shown = {"may_change": may_change, "confirmation": CONFIRMATION, **shown, **variables()}
+        response = self.page(template, within=self.within, form=form, **shown)
+        response.status_code = status
+        return response
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would come of a draft.
+
+    :ivar hit: None where there are too many people to go through.
+    :ivar is_replayed: the stored log was asked for, too; ``replayed`` is None where it is too long.
+    """
+
+    policies: PolicySet
+    changes: list[Difference]
+    hit: Impact | None
+    is_replayed: bool
+    replayed: Report | None
+
+
+def preview(draft: dict[str, Any], confirmation: str = CONFIRMATION) -> Preview:
+    """Look at a draft.
+
+    :raises PolicyError: when it could not be put into force.
+    """
+    good = policies.check(draft, confirmation)
+    wants_replay = "replay" in request.form
+    return Preview(
+        good,
+        differences.by_name(policies.document(), draft),
+        hit_by(good),
+        wants_replay,
+        trials.replayed(parse_policies(draft)) if wants_replay else None,
+    )
+
+
+def hit_by(after: PolicySet) -> Impact | None:
+    """Return who would notice at an ordinary sign-in now; None where there are too many people to wait for it."""
+    if users.count() > MOST_PEOPLE:
+        return None
+    return impact(policies.current(), after, people.everybody(after))
+
+
+def digest(draft: Mapping[str, Any]) -> str:
+    """Return what tells a draft from any other."""
+    return hashlib.sha256(json.dumps(draft, sort_keys=True).encode()).hexdigest()
+
+
+def actor() -> str:
+    """Return who changes something."""
+    return door.person().user.username
+
+
+def stored(version: int) -> PolicyVersion:
+    """Return a version, or leave with an answer that there is none."""
+    try:
+        return policies.stored(version)
+    except (NotFound, OverflowError):
+        abort(404)
+
+
+def here() -> str:
+    """Return this page's own address, as a form sends it back."""
+    return request.full_path.rstrip("?")
+
+
+def _meanwhile(form: Any, error: PoliciesChanged) -> dict[str, Any]:
+    """Show what others changed; sent again, the draft is about what is in force now."""
+    newest = policies.newest_version()
+    # What the browser says is based on a version that may never have been.
+    before = stored(error.based_on).document if 0 < error.based_on < newest else {}
+    form.based_on.data, form.based_on.raw_data = newest, None
+    return {"meanwhile": differences.unified(before, policies.document(), "as you saw it", "in force now")}
+
+
+def _check_fresh() -> None:
+    """Keep what was typed when the factor is not fresh any more: the page stays, and says where to prove it."""
+    if not door.is_fresh():
+        raise InteractionError(
+            "Please confirm that it is you: open this page in another tab, and then send this one again."
+        )
