@@ -21,6 +21,7 @@ from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
 from idprotect.models import SignIn, has_session, rows_changed, session
+from idprotect.oidc.client_keys import KeyCache
 from idprotect.oidc.logout_delivery import Courier
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
@@ -79,6 +80,7 @@ class IDProtect:
             sms=_sms_sender(settings),
             mail=_mail_sender(settings),
             server=create_server(),
+            client_keys=KeyCache(),
             courier=Courier(app) if settings.deliver_logouts else None,
         )
         if not app.secret_key:

@@ -4,9 +4,11 @@ The command line, the console, dynamic registration and the demonstration all fi
 of it, and what becomes of what an application holds, is in :mod:`idprotect.clients`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from idprotect import key_sets
 from idprotect import redirect_uris as uris
 from idprotect.errors import InteractionError
 from idprotect.keys import ALGORITHMS
@@ -19,7 +21,8 @@ CODE_GRANTS = ("authorization_code", "refresh_token")
 CLIENT_CREDENTIALS = "client_credentials"
 GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS)
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
-AUTH_METHODS = (*SECRET_METHODS, "none")
+CONFIDENTIAL_METHODS = (*SECRET_METHODS, "private_key_jwt")
+AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
 APPLICATION_TYPES = ("web", "native")
 #: Demanded; or of confidential clients, where no nonce comes; or not at all, for libraries that know neither.
 PKCE = ("required", "or_nonce", "optional")
@@ -53,6 +56,8 @@ class Registration:
     """The metadata of one client, by the names of RFC 7591 and OpenID Connect Registration where those have one.
 
     :param token_endpoint_auth_method: ``none`` makes it a public client, which can keep no secret.
+    :param token_endpoint_auth_signing_alg: the only one that its assertions may be signed with; None: any of ours.
+    :param jwks: its public keys; or ``jwks_uri``, where they are.
     :param scope: separated by spaces; None: all about users, where users come into it.
     :param application_type: of ``native`` ones loopback ports may vary, and schemes of their own are allowed.
     :param post_logout_redirect_uris: where a browser may go after signing out, to the byte.
@@ -67,6 +72,9 @@ class Registration:
     client_name: str
     redirect_uris: tuple[str, ...] = ()
     token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105 (no secret)
+    token_endpoint_auth_signing_alg: str | None = None
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
     grant_types: tuple[str, ...] = CODE_GRANTS
     scope: str | None = None
     application_type: str = "web"
@@ -91,9 +99,14 @@ class Registration:
         """Whether it proves who it is by a secret that it shares with us."""
         return self.token_endpoint_auth_method in SECRET_METHODS
 
+    @property
+    def needs_keys(self) -> bool:
+        """Whether something that it signs has to be verified."""
+        return self.token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 (no secret)
+
     def problems(self) -> tuple[Problem, ...]:
         """Return everything that is wrong, nothing when it may be stored."""
-        return (*self._choices(), *self._uris(), *self._scopes(), *self._combinations())
+        return (*self._choices(), *self._keys(), *self._uris(), *self._scopes(), *self._combinations())
 
     def check(self) -> None:
         """Raise RegistrationError with everything that is wrong."""
@@ -111,10 +124,22 @@ class Registration:
         for field, allowed in single.items():
             if (value := getattr(self, field)) not in allowed:
                 yield Problem(field, f"{value!r} is not one of {', '.join(allowed)}")
-        if self.userinfo_signed_response_alg not in (None, *ALGORITHMS):
-            yield Problem("userinfo_signed_response_alg", f"we sign with {', '.join(ALGORITHMS)}")
+        for field in ("token_endpoint_auth_signing_alg", "userinfo_signed_response_alg"):
+            if (value := getattr(self, field)) not in (None, *ALGORITHMS):
+                yield Problem(field, f"{value!r} is not one of {', '.join(ALGORITHMS)}")
         if unknown := [grant for grant in self.grant_types if grant not in GRANTS]:
             yield Problem("grant_types", f"{unknown[0]!r} is not one of {', '.join(GRANTS)}")
+
+    def _keys(self) -> Iterator[Problem]:
+        if self.jwks is not None:
+            try:
+                key_sets.load(self.jwks)
+            except ValueError as error:
+                yield Problem("jwks", str(error))
+        if self.jwks is not None and self.jwks_uri is not None:
+            yield Problem("jwks_uri", "keys are given by value or by reference, not both")
+        if self.needs_keys and self.jwks is None and self.jwks_uri is None:
+            yield Problem("jwks", "its public keys are needed, by value or by reference")
 
     def _uris(self) -> Iterator[Problem]:
         native = self.application_type == "native"
@@ -122,7 +147,7 @@ class Registration:
             for uri in getattr(self, field):
                 if reason := uris.problem(uri, native=native):
                     yield Problem(field, reason)
-        for field in ("backchannel_logout_uri", "client_uri", "policy_uri", "tos_uri"):
+        for field in ("backchannel_logout_uri", "jwks_uri", "client_uri", "policy_uri", "tos_uri"):
             uri = getattr(self, field)
             if uri is not None and (reason := uris.problem(uri, native=False)):
                 yield Problem(field, reason)

@@ -16,6 +16,7 @@ from idprotect.models import (
     SignIn,
     Throttle,
     Token,
+    UsedJwt,
     rows_changed,
 )
 from idprotect.risk.levels import OPEN_STATES
@@ -35,6 +36,7 @@ def purge(keep_days: int) -> dict[str, int]:
         "pending_authorizations": rows_changed(
             delete(PendingAuthorization).where(PendingAuthorization.expires_at < expired)
         ),
+        "used_jwts": rows_changed(delete(UsedJwt).where(UsedJwt.expires_at < now)),
         "pushed_requests": rows_changed(delete(PushedRequest).where(PushedRequest.expires_at < expired)),
         "codes": rows_changed(delete(AuthorizationCode).where(AuthorizationCode.expires_at < expired)),
         "tokens": rows_changed(delete(Token).where(Token.family_expires_at < expired)),

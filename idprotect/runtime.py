@@ -65,6 +65,8 @@ class Runtime:
     mail: Sender
     policies: dict[int, PolicySet] = field(default_factory=dict)
     server: Any = None
+    #: Public keys of applications, as they were fetched.
+    client_keys: Any = None
     #: Tells applications of ended sign-ins.
     courier: Any = None
     templates: Environment | None = None

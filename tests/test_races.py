@@ -51,6 +51,8 @@ from idprotect.registration import Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.detections import reports
 from idprotect.runtime import runtime
+from tests.oidc import signing
+from tests.oidc.server import Application
 from tests.support import PROJECT
 from tests.support.live import Gunicorn, gunicorn
 from tests.support.world import CHEAP, PASSWORD, TOR_ADDRESS, Clock, World, _Forms, build_app, query_of
@@ -450,6 +452,24 @@ def test_a_refresh_token_that_its_client_revokes_does_not_live_on(arena: Arena) 
         revoking = Shot("/revoke", {"token": refresh_token}, _basic())
         arena.volley([_refreshing(arena, refresh_token), revoking])
         assert arena.living(username) == 0
+
+
+def registered(arena: Arena, **metadata: Any) -> Application:
+    """Register another application."""
+    given = {"client_name": "Racer", "redirect_uris": (CALLBACK,), "first_party": True, **metadata}
+    with arena.world.arranging():
+        client, secret = clients.create(Registration(**given), by="test")
+        return Application(arena.world, client.id, secret or "", "", CALLBACK)  # type: ignore[arg-type]
+
+
+def test_an_assertion_authenticates_once(arena: Arena) -> None:
+    """SR6 jti once: of eight requests with one assertion one is the client's."""
+    signer = registered(arena, token_endpoint_auth_method="private_key_jwt", jwks=signing.public(signing.KEY))
+    for _ in range(ROUNDS):
+        form = {"token": "x", **signing.assertion(signer, aud=arena.world.url)}
+        answers = arena.volley([Shot("/introspect", form)] * THREADS)
+        the_one(answers)
+        assert {a.status for a in answers} == {200, 401}
 
 
 def test_a_waiting_authorization_is_resumed_once(arena: Arena) -> None:

@@ -1,10 +1,11 @@
 """Commands about applications."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from flask.cli import AppGroup
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from idprotect import clients, clock, registration, workloads
 from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.errors import InteractionError
 from idprotect.keys import ALGORITHMS
 from idprotect.models import Client, session
 from idprotect.registration import Registration
@@ -48,6 +50,14 @@ _METADATA = (
         type=click.Choice(registration.AUTH_METHODS),
         help="How it proves who it is; client_secret_basic by default.",
     ),
+    click.option(
+        "--auth-signing-alg",
+        "token_endpoint_auth_signing_alg",
+        type=click.Choice(ALGORITHMS),
+        help="The only one that private_key_jwt may be signed with.",
+    ),
+    click.option("--jwks", type=click.File(), help="File with its public keys (RFC 7517)."),
+    click.option("--jwks-uri", help="Where its public keys are, instead."),
     click.option(
         "--public",
         "is_public",
@@ -93,15 +103,24 @@ def _metadata(function: Callable[..., Result]) -> Callable[..., Result]:
     return function
 
 
-def _given(scopes: tuple[str, ...], is_public: bool, **options: Any) -> dict[str, Any]:
+def _given(scopes: tuple[str, ...], is_public: bool, jwks: TextIO | None, **options: Any) -> dict[str, Any]:
     """Return the members of a registration that were given; an empty text takes one away."""
     given = {field: value or None for field, value in options.items() if value not in (None, ())}
     given |= {field: False for field, value in options.items() if value is False}
+    if jwks is not None:
+        given["jwks"] = _json(jwks)
     if scopes:
         given["scope"] = " ".join(scopes)
     if is_public:
         given["token_endpoint_auth_method"] = "none"  # noqa: S105 (no secret)
     return given
+
+
+def _json(file: TextIO) -> Any:
+    try:
+        return json.load(file)
+    except ValueError:
+        raise InteractionError(f"{file.name} is not JSON") from None
 
 
 @command(client_group, "create")

@@ -21,6 +21,7 @@ from idprotect.models.oauth import (
     PendingAuthorization,
     PushedRequest,
     Token,
+    UsedJwt,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
 from idprotect.models.risk import ClientNetwork, RiskCount, RiskProfile
@@ -61,6 +62,7 @@ __all__ = [
     "SignIn",
     "Throttle",
     "Token",
+    "UsedJwt",
     "User",
     "add",
     "dialect",

@@ -7,7 +7,7 @@ import hmac
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock, redirect_uris
@@ -26,6 +26,9 @@ class ClientRules:
         previous_secret_hash: Any
         previous_secret_expires_at: Any
         token_endpoint_auth_method: Any
+        token_endpoint_auth_signing_alg: Any
+        jwks: Any
+        jwks_uri: Any
         redirect_uris: Any
         post_logout_redirect_uris: Any
         backchannel_logout_uri: Any
@@ -103,6 +106,7 @@ class Client(ClientRules, Base):
     :ivar first_party: consent is not asked; only administrators set it.
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
     :ivar previous_secret_hash: of the secret before, good until ``previous_secret_expires_at``.
+    :ivar jwks: public keys of its own; or ``jwks_uri``, where they are.
     :ivar require_pushed: authorization requests come by RFC 9126 only.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
@@ -121,6 +125,9 @@ class Client(ClientRules, Base):
     previous_secret_hash: Mapped[str | None] = mapped_column(String(64))
     previous_secret_expires_at: Mapped[datetime | None]
     token_endpoint_auth_method: Mapped[str] = mapped_column(String(32))
+    token_endpoint_auth_signing_alg: Mapped[str | None] = mapped_column(String(16))
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    jwks_uri: Mapped[str | None] = mapped_column(Text)
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]] = mapped_column(default=list)
     backchannel_logout_uri: Mapped[str | None] = mapped_column(Text)
@@ -178,6 +185,15 @@ class PushedRequest(Base):
     parameters: Mapped[dict[str, Any]]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
+
+
+class UsedJwt(Base):
+    """A token that somebody else signed and that counts once (RFC 7519 section 4.1.7), until it has expired."""
+
+    __tablename__ = "idprotect_used_jwt"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class AuthorizationCode(Base):

@@ -14,9 +14,8 @@ from sqlalchemy import bindparam, select
 from idprotect import clock, workloads
 from idprotect.keys import sha256
 from idprotect.models import Client, ClientRules, Token, add, new_id, session
-from idprotect.oidc import clients
 from idprotect.oidc.requests import ProtocolRequest
-from idprotect.registration import CLIENT_CREDENTIALS, OWN_SCOPES
+from idprotect.registration import CLIENT_CREDENTIALS, CONFIDENTIAL_METHODS, OWN_SCOPES
 from idprotect.runtime import settings
 
 _TOKEN = (
@@ -29,7 +28,7 @@ _TOKEN = (
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
     """The grant; it asks no gate, because there is no user whom a policy could be about."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = [method for method in clients.METHODS if method != "none"]
+    TOKEN_ENDPOINT_AUTH_METHODS = list(CONFIDENTIAL_METHODS)
     request: ProtocolRequest
 
     def validate_token_request(self) -> None:

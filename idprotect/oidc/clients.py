@@ -14,6 +14,7 @@ from idprotect import browser, clock, throttle
 from idprotect.errors import TooManyAttempts
 from idprotect.keys import sha256
 from idprotect.models import Client, ClientRules, run, session, table_of
+from idprotect.oidc import assertions
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import settings
 
@@ -28,7 +29,6 @@ _WITH_FAILURES = select(
     .outerjoin(_table, and_(_table.c.id == bindparam("client_id"), _table.c.enabled))
 )
 FAILURE_WINDOW = timedelta(minutes=15)
-METHODS = ("client_secret_basic", "client_secret_post", "none")
 
 
 class StoredClient(ClientRules):
@@ -53,6 +53,10 @@ def authenticate(request: ProtocolRequest, endpoint: str) -> StoredClient:
     """
     header = request.headers.get("Authorization")
     form = request.form
+    if "client_assertion" in form or "client_assertion_type" in form:
+        if header is not None or "client_secret" in form:
+            raise InvalidRequestError("More than one way of client authentication was used.")
+        return _accepted(assertions.authenticate(request, find), "private_key_jwt", request, endpoint)
     if header is not None:
         if "client_secret" in form:
             raise InvalidRequestError("More than one way of client authentication was used.")
@@ -64,8 +68,15 @@ def authenticate(request: ProtocolRequest, endpoint: str) -> StoredClient:
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
         method = "client_secret_post" if "client_secret" in form else "none"
     client = find(client_id) if method == "none" else _with_secret(client_id, secret)
+    return _accepted(client, method, request, endpoint)
+
+
+def _accepted(
+    client: StoredClient | None, method: str, request: ProtocolRequest, endpoint: str
+) -> StoredClient:
+    """Return a client that proved who it is, if it did so as it is registered."""
     if client is None or not client.check_endpoint_auth_method(method, endpoint):
-        raise _refused()
+        raise refused()
     request.auth_method = method
     return client
 
@@ -131,7 +142,8 @@ def _failures(client_id: str) -> _Failures:
     return _Failures(client, bool(row.of_client or row.of_address), counters)
 
 
-def _refused() -> InvalidClientError:
+def refused() -> InvalidClientError:
+    """Return the one answer to whoever is not authenticated, for whatever reason."""
     return InvalidClientError("Client authentication failed.", status_code=401)
 
 
@@ -141,8 +153,8 @@ def _basic_credentials(header: str) -> tuple[str, str]:
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise _refused() from None
+        raise refused() from None
     client_id, colon, secret = decoded.partition(":")
     if scheme.lower() != "basic" or not colon:
-        raise _refused()
+        raise refused()
     return unquote_plus(client_id), unquote_plus(secret)

@@ -7,6 +7,7 @@ from flask import Response, json
 
 from idprotect import standard_claims
 from idprotect.consents import SCOPES
+from idprotect.keys import ALGORITHMS
 from idprotect.models import ClientRules
 from idprotect.oidc import clients, responses
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
@@ -16,6 +17,7 @@ from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.oidc.wishes import LADDER
+from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS
 from idprotect.runtime import runtime, settings
 
 #: What ID tokens say about the sign-in.
@@ -46,7 +48,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """Authenticate a client exactly as it is registered."""
         client = clients.authenticate(request, endpoint)
         if client.token_endpoint_auth_method not in methods:
-            raise clients._refused()
+            raise clients.refused()
         return client
 
     def generate_token(
@@ -71,7 +73,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 def create_server() -> Server:
     """Return the server with all that it can do."""
     server = Server()
-    confidential_and_public = list(clients.METHODS)
+    confidential_and_public = list(AUTH_METHODS)
     AuthorizationCodeGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
     RefreshTokenGrant.TOKEN_ENDPOINT_AUTH_METHODS = confidential_and_public
     server.register_grant(AuthorizationCodeGrant, [IdToken(), Pkce(required=True)])
@@ -86,7 +88,6 @@ def create_server() -> Server:
 def metadata() -> dict[str, Any]:
     """Return the provider's metadata (OIDC Discovery section 3, RFC 8414 section 2)."""
     issuer = settings().issuer
-    secret_methods = [method for method in clients.METHODS if method != "none"]
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -107,9 +108,12 @@ def metadata() -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [runtime().keys.algorithm],
         "userinfo_signing_alg_values_supported": [runtime().keys.algorithm],
-        "token_endpoint_auth_methods_supported": list(clients.METHODS),
-        "introspection_endpoint_auth_methods_supported": secret_methods,
-        "revocation_endpoint_auth_methods_supported": list(clients.METHODS),
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": list(LADDER),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

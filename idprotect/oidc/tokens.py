@@ -15,9 +15,10 @@ from idprotect import clock, gate, session_cookie
 from idprotect.gate import Access
 from idprotect.keys import sha256
 from idprotect.models import Client, SignIn, Token, User, session
-from idprotect.oidc import client_credentials, clients
+from idprotect.oidc import client_credentials
 from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import revoke_family
+from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS
 from idprotect.runtime import runtime, settings
 
 #: Ends what has to stay dead, also when the clock is set back.
@@ -102,7 +103,7 @@ def find(value: str) -> Presented | None:
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """Tells a confidential client about its own tokens."""
 
-    CLIENT_AUTH_METHODS = [method for method in clients.METHODS if method != "none"]
+    CLIENT_AUTH_METHODS = list(CONFIDENTIAL_METHODS)
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | ClientToken | None:
         """Find the token; the hint is not needed."""
@@ -138,7 +139,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
     """Lets a client give its tokens back."""
 
-    CLIENT_AUTH_METHODS = list(clients.METHODS)
+    CLIENT_AUTH_METHODS = list(AUTH_METHODS)
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | ClientToken | None:
         """Find the token; the hint is not needed."""

@@ -9,11 +9,15 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
 from idprotect.senders import Attempt, SendError, within
 
 PATIENCE = 5.0
+#: Of a document that is fetched.
+MAX_BYTES = 65536
 
 
 def post_form(url: str, form: Mapping[str, str], *, this_machine: bool = False) -> int:
@@ -22,13 +26,41 @@ def post_form(url: str, form: Mapping[str, str], *, this_machine: bool = False) 
     :param this_machine: loopback addresses are fine, too, and http there: for development.
     :raises SendError: nothing was sent, or there was no answer in time.
     """
-    statuses: list[int] = []
-    within(PATIENCE, lambda attempt: statuses.append(_post(url, urlencode(form), this_machine, attempt)))
-    return statuses[0]
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return _ask(_Request("POST", url, headers, urlencode(form)), this_machine)[0]
 
 
-def _post(url: str, body: str, this_machine: bool, attempt: Attempt) -> int:
-    parts = urlsplit(url)
+def get(url: str, *, accept: str, this_machine: bool = False) -> bytes:
+    """Return a document of at most ``MAX_BYTES``.
+
+    :param accept: its media type.
+    :raises SendError: there is none, or not in time.
+    """
+    status, content = _ask(_Request("GET", url, {"Accept": accept}), this_machine, MAX_BYTES)
+    if status != HTTPStatus.OK:
+        raise SendError(f"the answer was {status}")
+    if len(content) > MAX_BYTES:
+        raise SendError("the answer is too long")
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: str | None = None
+
+
+def _ask(request: _Request, this_machine: bool, most: int = 0) -> tuple[int, bytes]:
+    """Return the status of an answer, and as much of its content as is wanted, and one byte more."""
+    answers: list[tuple[int, bytes]] = []
+    within(PATIENCE, lambda attempt: answers.append(_exchange(request, this_machine, most, attempt)))
+    return answers[0]
+
+
+def _exchange(request: _Request, this_machine: bool, most: int, attempt: Attempt) -> tuple[int, bytes]:
+    parts = urlsplit(request.url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     if not is_tls and not (this_machine and parts.scheme == "http"):
         raise SendError("the address is not https")
@@ -42,15 +74,10 @@ def _post(url: str, body: str, this_machine: bool, attempt: Attempt) -> int:
             connection.sock = tls.wrap_socket(connection.sock, server_hostname=host)
             attempt.uses(connection.sock)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {
-            "Host": parts.netloc,
-            "Content-Type": "application/x-www-form-urlencoded",
-            "User-Agent": "idprotect",
-            "Connection": "close",
-        }
-        connection.request("POST", target, body, headers)
+        headers = {"Host": parts.netloc, "User-Agent": "idprotect", "Connection": "close"}
+        connection.request(request.method, target, request.body, {**headers, **request.headers})
         with connection.getresponse() as response:
-            return response.status
+            return response.status, response.read(most + 1) if most else b""
     finally:
         connection.close()
 

@@ -27,6 +27,7 @@ from idprotect import clients, clock, migrations
 from idprotect.models import Client, SignIn, User, session
 from idprotect.registration import Registration
 from idprotect.runtime import runtime
+from tests.oidc import signing
 from tests.support.world import FIREFOX, HOME_ADDRESS, PASSWORD, Clock, World, _Forms, build_app
 
 ISSUER = "https://id.example"
@@ -68,6 +69,8 @@ class Server(World):
         options = {"redirect_uris": (CALLBACK,), "first_party": True, **options}
         if public:
             options["token_endpoint_auth_method"] = "none"
+        if options.get("token_endpoint_auth_method") == "private_key_jwt" and "jwks_uri" not in options:
+            options.setdefault("jwks", signing.public(signing.KEY))
         if native:
             options["application_type"] = "native"
         with self.arranging():
@@ -236,6 +239,8 @@ class Application:
         headers = {}
         if self.method == "client_secret_basic":
             headers["Authorization"] = basic(self.id, self.secret)
+        elif self.method == "private_key_jwt":
+            form = {**signing.assertion(self), **form}
         else:
             form = {"client_id": self.id, **form}
         if self.method == "client_secret_post":

@@ -1,5 +1,6 @@
 """What an application is registered with: everything wrong with it is told at once."""
 
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,12 @@ from hypothesis import strategies as st
 from idprotect import clients
 from idprotect.registration import Registration, RegistrationError
 from tests.oidc.server import CALLBACK, Server
+from tests.oidc.signing import KEY, public
 
 FINE = Registration(client_name="Notes", redirect_uris=(CALLBACK,))
+
+#: An RSA key of 512 bits.
+WEAK = {"kty": "RSA", "e": "AQAB", "n": urlsafe_b64encode(b"\xc5" * 64).decode().rstrip("=")}
 
 #: What is wrong, and the member that has to be corrected.
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -38,6 +43,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "grant_types",
     ),
     "public without PKCE": ({"token_endpoint_auth_method": "none", "pkce": "optional"}, "pkce"),
+    "no keys": ({"token_endpoint_auth_method": "private_key_jwt"}, "jwks"),
+    "no key in the set": ({"jwks": {"keys": []}}, "jwks"),
+    "no set of keys": ({"jwks": {"n": 5}}, "jwks"),
+    "a secret as key": ({"jwks": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}}, "jwks"),
+    "a private key": ({"jwks": {"keys": [KEY.as_dict(private=True)]}}, "jwks"),
+    "a broken key": ({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "a", "y": "b"}]}}, "jwks"),
+    "a weak key": ({"jwks": {"keys": [WEAK]}}, "jwks"),
+    "keys twice": ({"jwks": public(KEY), "jwks_uri": "https://app.example/keys"}, "jwks_uri"),
+    "keys over http": ({"jwks_uri": "http://app.example/keys"}, "jwks_uri"),
+    "unsigned assertions": ({"token_endpoint_auth_signing_alg": "none"}, "token_endpoint_auth_signing_alg"),
     "unsigned userinfo": ({"userinfo_signed_response_alg": "none"}, "userinfo_signed_response_alg"),
 }
 
@@ -50,7 +65,9 @@ def test_what_is_wrong_names_its_member(metadata: dict[str, Any], field: str) ->
 
 
 #: Whose values decide nothing about the others.
-INDEPENDENT = sorted(name for name in WRONG if "grant_types" not in WRONG[name][0])
+INDEPENDENT = sorted(
+    name for name in WRONG.keys() - {"no keys"} if not {"grant_types", "jwks"} & WRONG[name][0].keys()
+)
 
 
 @given(st.sets(st.sampled_from(INDEPENDENT), min_size=1))
@@ -76,7 +93,9 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
     given = Registration(
         client_name="Desk",
         redirect_uris=("http://127.0.0.1/cb", CALLBACK),
-        token_endpoint_auth_method="client_secret_post",  # noqa: S106 (no secret)
+        token_endpoint_auth_method="private_key_jwt",
+        token_endpoint_auth_signing_alg="ES256",
+        jwks=public(KEY),
         grant_types=("authorization_code", "client_credentials"),
         scope="openid idprotect:findings",
         application_type="native",
@@ -91,8 +110,8 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         first_party=True,
         id_token_at_refresh=True,
     )
-    untouched = [f for f in Registration.__dataclass_fields__ if getattr(given, f) == getattr(FINE, f)]
-    assert untouched == []
+    untouched = {f for f in Registration.__dataclass_fields__ if getattr(given, f) == getattr(FINE, f)}
+    assert untouched == {"jwks_uri"}  # which stands for jwks
     with server.arranging():
         client, _ = clients.create(given, by="test")
     with server.arranging():

@@ -77,6 +77,9 @@ def upgrade() -> None:
         sa.Column("previous_secret_hash", sa.String(length=64), nullable=True),
         sa.Column("previous_secret_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("token_endpoint_auth_method", sa.String(length=32), nullable=False),
+        sa.Column("token_endpoint_auth_signing_alg", sa.String(length=16), nullable=True),
+        sa.Column("jwks", sa.JSON(), nullable=True),
+        sa.Column("jwks_uri", sa.Text(), nullable=True),
         sa.Column("redirect_uris", sa.JSON(), nullable=False),
         sa.Column("post_logout_redirect_uris", sa.JSON(), nullable=False),
         sa.Column("backchannel_logout_uri", sa.Text(), nullable=True),
@@ -356,6 +359,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_idprotect_token_user_client", ["user_id", "client_id"], unique=False)
 
     op.create_table(
+        "idprotect_used_jwt",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("idprotect_used_jwt", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idprotect_used_jwt_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "idprotect_user",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("username", sa.String(length=256), nullable=False),
@@ -508,6 +520,10 @@ def downgrade() -> None:
 
     op.drop_table("idprotect_authenticator")
     op.drop_table("idprotect_user")
+    with op.batch_alter_table("idprotect_used_jwt", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idprotect_used_jwt_expires_at"))
+
+    op.drop_table("idprotect_used_jwt")
     with op.batch_alter_table("idprotect_token", schema=None) as batch_op:
         batch_op.drop_index("ix_idprotect_token_user_client")
         batch_op.drop_index(batch_op.f("ix_idprotect_token_family_id"))

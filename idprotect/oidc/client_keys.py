@@ -1,0 +1,91 @@
+"""The public keys of clients: registered by value, or fetched from where the client keeps them, and then cached."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+
+from joserfc.jwk import KeySet
+
+from idprotect import clock, key_sets
+from idprotect.models import ClientRules, session
+from idprotect.runtime import runtime, settings
+from idprotect.senders import SendError
+from idprotect.senders.outgoing import get
+
+#: For so long fetched keys are not asked for again, unless one comes that is not among them.
+FRESH = timedelta(minutes=10)
+#: At most so often a client's URL is asked, whatever its tokens name.
+PAUSE = timedelta(minutes=1)
+#: Keys are good for so long while their URL does not answer.
+PATIENCE = timedelta(hours=12)
+NEVER = datetime.min.replace(tzinfo=clock.now().tzinfo)
+
+
+class KeysUnknown(Exception):
+    """There are no keys of this client now."""
+
+
+@dataclass(slots=True)
+class _Fetched:
+    """What one URL answered; the lock is held by the one thread that asks."""
+
+    keys: KeySet | None = None
+    fetched_at: datetime = NEVER
+    asked_at: datetime = NEVER
+    lock: Lock = field(default_factory=Lock)
+
+    def needs(self, kid: str | None, now: datetime) -> bool:
+        """Whether to ask: a key that is not known may be new."""
+        if now - self.asked_at < PAUSE:
+            return False
+        is_known = self.keys is not None and (kid is None or any(key.kid == kid for key in self.keys))
+        return not is_known or now - self.fetched_at >= FRESH
+
+
+class KeyCache:
+    """The keys that one process fetched, by URL."""
+
+    def __init__(self) -> None:
+        self._by_url: dict[str, _Fetched] = {}
+
+    def of(self, url: str, kid: str | None) -> KeySet:
+        """Return the keys that are at a URL, asking it where they are not known.
+
+        :raises KeysUnknown: it does not answer, or not with keys.
+        """
+        found = self._by_url.setdefault(url, _Fetched())
+        with found.lock:
+            now = clock.now()
+            if found.needs(kid, now):
+                found.asked_at = now
+                if (keys := _fetch(url)) is not None:
+                    found.keys, found.fetched_at = keys, now
+            if found.keys is None or now - found.fetched_at >= PATIENCE:
+                raise KeysUnknown
+            return found.keys
+
+
+def of(client: ClientRules, kid: str | None) -> KeySet:
+    """Return a client's keys as they are registered, or fetched, now.
+
+    :param kid: of the key that is looked for; keys are fetched anew when it is not among those known.
+    :raises KeysUnknown: there are none.
+    """
+    if client.jwks is not None:
+        return key_sets.load(client.jwks)
+    if client.jwks_uri is None:
+        raise KeysUnknown
+    session().commit()  # nothing is held while the application takes its time
+    cache: KeyCache = runtime().client_keys
+    return cache.of(client.jwks_uri, kid)
+
+
+def _fetch(url: str) -> KeySet | None:
+    try:
+        document = get(
+            url, accept="application/jwk-set+json, application/json", this_machine=settings().development
+        )
+        return key_sets.load(json.loads(document))
+    except (SendError, ValueError, RecursionError):
+        return None
