@@ -11,9 +11,10 @@ from flask_login import LoginManager, current_user
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.wrappers import Response
 
-from idprotect import pages, session_cookie
+from idprotect import gate, pages, people, session_cookie
 from idprotect import settings as settings_module
 from idprotect.extension import IDProtect, tune_postgresql, tune_sqlite
+from idprotect.gate import Access
 from idprotect.models import User
 
 
@@ -83,7 +84,7 @@ def engine_options(settings: settings_module.Settings) -> dict[str, Any]:
 def _use_flask_login(app: Flask) -> None:
     """Let ``current_user`` and ``login_required`` work for whoever extends the stand-alone server.
 
-    Only a completed sign-in counts: before that, whoever has the password is nobody here.
+    Only a sign-in counts that was completed, and still would be: otherwise, whoever has the password is nobody here.
     """
     # Templates get the lazy name only: an error page must not ask the database who is there.
     manager = LoginManager(app, add_context_processor=False)
@@ -96,7 +97,7 @@ def _use_flask_login(app: Flask) -> None:
         current = session_cookie.current()
         if current is None or current.sign_in.completed_at is None:
             return None
-        return current.user
+        return current.user if gate.still_allows(Access(current, people.ACCOUNT)) else None
 
 
 def _index() -> Response:

@@ -20,6 +20,7 @@ class Event(StrEnum):
     SIGN_IN_FAILED = "sign_in:failed"
     SIGN_IN_ENDED = "sign_in:ended"
     SIGN_IN_MOVED = "sign_in:moved"
+    SIGN_IN_MOVE_SETTLED = "sign_in:move_settled"
     SIGN_IN_BLOCKED = "sign_in:blocked"
     MFA_PASSED = "mfa:passed"
     MFA_FAILED = "mfa:failed"

@@ -7,12 +7,13 @@ from typing import cast
 from flask import redirect, url_for
 from werkzeug.wrappers import Response
 
-from idprotect import consents, gate, pendings, session_cookie, sign_ins
-from idprotect.conditional_access import Step
+from idprotect import consents, gate, pendings, session_cookie, session_moves, sign_ins
+from idprotect.conditional_access import Reason, Step
 from idprotect.gate import Access, Endpoint, Verdict
 from idprotect.models import session
 from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
+from idprotect.risk import Result
 from idprotect.runtime import settings
 from idprotect.session_cookie import Current
 
@@ -56,7 +57,12 @@ def ask(
         consented = first_party or consents.covers(current.user.id, wanted.client_id, wanted.scopes)
     scopes = wanted.scopes | {gate.STEP_UP} if wanted.step_up else wanted.scopes
     access = Access(current, wanted.client_id, scopes, consented)
-    return Stop(current, gate.ask(access, endpoint))
+    verdict = gate.ask(access, endpoint)
+    if verdict.decision.reason is Reason.SESSION_RISK:
+        session_moves.settle(current.user, current.sign_in, Result.BLOCKED)
+        session_cookie.end(current, "the session's cookie came from elsewhere")
+        return Stop(None)
+    return Stop(current, verdict)
 
 
 def interrupt(stop: Stop, pending: Pending) -> Response:

@@ -144,6 +144,8 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         enabled=user.enabled,
         sign_in_risk=sign_in.risk,
         signed_in_at=sign_in.signed_in_at,
+        session_risk=sign_in.session_risk,
+        session_risk_at=sign_in.session_level_at,
         user_risk=level,
         user_risk_at=risk_at,
         locations=policy_set.locations_of(sign_in.ip_address, sign_in.country),

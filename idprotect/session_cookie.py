@@ -1,4 +1,4 @@
-"""Which sign-in a browser is in, and whether it may go on there: the life of a session, from cookie to cookie.
+"""Which sign-in a browser is in: the life of a session, from cookie to cookie.
 
 The only module that gives out, reads or replaces the sign-in cookie, an opaque id whose hash stands in a
 :class:`SignIn` row; ending the row ends it.
@@ -11,12 +11,9 @@ from typing import Any
 from flask import g
 from sqlalchemy import Select, bindparam, exists, select, update
 
-from idprotect import audit, browser, clock, judging, learning, policies, protection, sessions
-from idprotect.audit import Event
-from idprotect.browser import Visitor
+from idprotect import browser, clock, policies, session_moves, sessions
 from idprotect.keys import sha256
 from idprotect.models import Authenticator, SignIn, User, rows_changed, session
-from idprotect.risk import About, Assessment, Attempt, Result, RiskLevel
 from idprotect.runtime import settings
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -105,46 +102,8 @@ def _load(token: str | None) -> Current | None:
         return None
     if now - sign_in.last_seen_at >= SEEN_EVERY:
         sign_in.last_seen_at = g.idprotect_seen_at = now
-    return found if _may_go_on(found, browser.visitor()) else None
-
-
-def _may_go_on(current: Current, visitor: Visitor) -> bool:
-    """Whether a session may be used from where its cookie comes from now; if not, it is ended. Commits when it moved.
-
-    A risky move is stopped by having to sign in again, which is judged anew; what looks like a copied cookie is held
-    against the user besides.
-    """
-    sign_in = current.sign_in
-    if sign_in.completed_at is None or not judging.is_elsewhere(sign_in, visitor):
-        return True
-    attempt = judging.session_attempt(sign_in, visitor, judging.holder(visitor, current.user).browser_id)
-    assessment = judging.judge(attempt)
-    _record_move(current, attempt, assessment)
-    if assessment.level < RiskLevel.MEDIUM:
-        sign_in.site, sign_in.browser = attempt.site, attempt.browser.exact
-        learning.outcome(attempt, Result.SUCCESS, assessment.level, None, None)
-    else:
-        about_user = [finding for finding in assessment.findings if finding.about is About.USER]
-        protection.raise_detections(current.user, about_user)
-        sessions.end(sign_in, "the session's cookie came from elsewhere")
-        learning.outcome(attempt, Result.BLOCKED, assessment.level, None, None)
-    session().commit()
-    return assessment.level < RiskLevel.MEDIUM
-
-
-def _record_move(current: Current, attempt: Attempt, assessment: Assessment) -> None:
-    """Write down from where a session's cookie came, and what was believed of it."""
-    audit.record(
-        Event.SIGN_IN_MOVED,
-        actor=current.user.username,
-        user_id=current.user.id,
-        sign_in_id=current.sign_in.id,
-        risk=assessment.level.label,
-        score=assessment.score,
-        detections={finding.name: finding.level.label for finding in assessment.findings},
-        not_evaluated=dict(assessment.not_evaluated),
-        signals=attempt.to_dict(),
-    )
+    session_moves.note(found.user, sign_in, browser.visitor())
+    return found
 
 
 def _read(statement: "Select[Any]", value: str) -> Current | None:

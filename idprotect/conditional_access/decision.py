@@ -32,6 +32,7 @@ class Reason(StrEnum):
     REGISTRATION_REFUSED = "registration_refused_at_risk"
     ACCOUNT_DISABLED = "account_disabled"
     TEMPORARY_PASSWORD = "temporary_password"  # noqa: S105
+    SESSION_RISK = "session_risk"
     STEP_UP = "step_up"
     STOPPED_SIGN_IN = "stopped_sign_in"
     CONSENT_MISSING = "consent_missing"

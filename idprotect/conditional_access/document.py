@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from idprotect.conditional_access.policy import (
-    CONSOLE,
+    OURS,
     PLATFORMS,
     UNKNOWN,
     Control,
@@ -284,8 +284,8 @@ class _Reader:
         known = {location.name for location in locations}
         for policy in policies:
             self.where = place("policy", policy.name)
-            if policy.name == CONSOLE.name:
-                self.problem(f"{CONSOLE.name!r} is the name of a policy of our own", "name")
+            if policy.name in (ours.name for ours in OURS):
+                self.problem(f"{policy.name!r} is the name of a policy of our own", "name")
             for name in sorted((policy.locations.include | policy.locations.exclude) - known):
                 self.problem(f"no location is called {name!r}", "locations")
         called = {policy.name for policy in policies}

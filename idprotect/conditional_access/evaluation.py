@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
 from idprotect.conditional_access.facts import AccessRequest
 from idprotect.conditional_access.policy import (
     CONSOLE,
+    OURS,
+    SESSION,
     UNKNOWN,
     Control,
     Policy,
@@ -34,7 +36,9 @@ CONDITIONS: Mapping[str, Condition] = {
     "clients": lambda policy, request: policy.clients.selects(frozenset({request.client_id})),
     "user_risk": lambda policy, request: not policy.user_risk or request.user_risk in policy.user_risk,
     "sign_in_risk": lambda policy, request: (
-        not policy.sign_in_risk or request.sign_in_risk in policy.sign_in_risk
+        not policy.sign_in_risk
+        or request.sign_in_risk in policy.sign_in_risk
+        or _is_about_session(policy, request)
     ),
     "locations": lambda policy, request: policy.locations.selects(request.locations),
     "countries": lambda policy, request: policy.countries.selects(frozenset({request.country or UNKNOWN})),
@@ -67,7 +71,7 @@ def _evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
     looked_at = _looked_at(policies, request)
     for policy in looked_at:
         unmet = tuple(name for name, holds in CONDITIONS.items() if not holds(policy, request))
-        if is_exempt and policy is not CONSOLE:
+        if is_exempt and policy not in OURS:
             unmet = (BREAK_GLASS,)
         unmet_of[policy.name] = unmet
         if not unmet:
@@ -82,7 +86,8 @@ def _evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
 
 def _looked_at(policies: PolicySet, request: AccessRequest) -> list[Policy]:
     found = [policy for policy in policies.policies if policy.state is not PolicyState.OFF]
-    return [*found, CONSOLE] if request.console else found
+    found += [CONSOLE] if request.console else []
+    return [*found, SESSION] if _is_about_session(SESSION, request) else found
 
 
 def _result(
@@ -97,6 +102,8 @@ def _result(
 
 def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> tuple[Outcome, Reason | None]:
     """Return what one applying policy says, in the company of the others that are on."""
+    if policy is SESSION:
+        return _session_outcome(request, company)
     if Control.BLOCK in policy.controls:
         return Outcome.BLOCKED, Reason.POLICY
     if not _sign_in_is_recent(policy, request):
@@ -124,6 +131,26 @@ def _sign_in_is_recent(policy: Policy, request: AccessRequest) -> bool:
     return request.at - request.authenticated_at <= policy.sign_in_frequency
 
 
+def _is_about_session(policy: Policy, request: AccessRequest) -> bool:
+    """Whether a policy about sign-in risk is about how the session is used since."""
+    return bool(request.session_risk) and request.session_risk in policy.sign_in_risk
+
+
+def _session_outcome(request: AccessRequest, company: list[Policy]) -> tuple[Outcome, Reason | None]:
+    """Leave the session to a policy that asks for a second factor which the person has; else let it sign in again.
+
+    A block would stop nobody for longer: whoever has the password can leave the cookie behind. The new sign-in is
+    judged by itself, and blocked if it has to be.
+    """
+    if request.registered and _is_since(request.mfa_at, request.session_risk_at):
+        return Outcome.MFA_SATISFIED, None
+    asking = [p for p in company if p is not SESSION and _is_about_session(p, request)]
+    said = [_outcome(policy, request, company)[0] for policy in asking]
+    if said and all(outcome is Outcome.MFA_REQUIRED for outcome in said):
+        return Outcome.ALLOWED, None
+    return Outcome.SIGN_IN_REQUIRED, Reason.SESSION_RISK
+
+
 def _mfa_outcome(policy: Policy, request: AccessRequest, reason: Reason) -> tuple[Outcome, Reason]:
     """Ask for a second factor, unless none that the user has could be good enough."""
     if policy.strength is not None and policy.strength not in request.strengths:
@@ -135,9 +162,15 @@ def _mfa_is_fresh(policy: Policy, request: AccessRequest) -> bool:
     """Whether a factor was proved that is newer than the risk the policy asks about."""
     if request.mfa_at is None or not request.registered:
         return False
+    if _is_about_session(policy, request) and not _is_since(request.mfa_at, request.session_risk_at):
+        return False
     if not policy.user_risk or not request.user_risk:
         return True
-    return request.user_risk_at is not None and request.mfa_at >= request.user_risk_at
+    return _is_since(request.mfa_at, request.user_risk_at)
+
+
+def _is_since(proved_at: datetime | None, risk_at: datetime | None) -> bool:
+    return proved_at is not None and risk_at is not None and proved_at >= risk_at
 
 
 def _wants_password_change(policy: Policy, request: AccessRequest) -> bool:
@@ -152,9 +185,7 @@ def _wants_recovery(policy: Policy, request: AccessRequest) -> bool:
 
 def _recovered(request: AccessRequest) -> bool:
     # Some detections outlive a password change; without this their user would have to change it for ever.
-    if request.recovered_at is None:
-        return False
-    return request.user_risk_at is not None and request.recovered_at >= request.user_risk_at
+    return _is_since(request.recovered_at, request.user_risk_at)
 
 
 def _unregistered_outcome(
@@ -211,6 +242,9 @@ def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[Poli
     )
     if not request.enabled:
         return Decision((Step.BLOCK,), results, Reason.ACCOUNT_DISABLED, about_user=True)
+    if any(result.reason is Reason.SESSION_RISK for result in counted.values()):
+        # Before a block, which says something about the account to whoever has no more than a cookie.
+        return Decision((Step.SIGN_IN,), results, Reason.SESSION_RISK)
     if Outcome.BLOCKED in outcomes:
         reasons = [result.reason for result in counted.values() if result.outcome is Outcome.BLOCKED]
         reason = Reason.POLICY if Reason.POLICY in reasons else reasons[0]
@@ -273,6 +307,8 @@ def _notice_is_due(
             continue
         if policy.user_risk and request.user_risk and request.user_risk_at:
             since.append(request.user_risk_at)
+        elif _is_about_session(policy, request) and request.session_risk_at:
+            since.append(request.session_risk_at)
         elif policy.sign_in_risk and request.sign_in_risk and request.signed_in_at:
             since.append(request.signed_in_at)
     return bool(since) and (request.noticed_at is None or request.noticed_at < max(since))

@@ -13,6 +13,9 @@ class AccessRequest:
     """A signed-in user asking for one client and scope.
 
     :param sign_in_risk: real-time level of this sign-in, frozen when the password was found right.
+    :param session_risk: how risky the session was used since: from another network or browser, and nobody proved a
+        second factor after that.
+    :param session_risk_at: when it was.
     :param user_risk: level of the identity now; the detections of this very sign-in are left out, because they
         are judged as ``sign_in_risk`` until something came of it.
     :param user_risk_at: when the newest detection behind ``user_risk`` was made.
@@ -45,6 +48,8 @@ class AccessRequest:
     enabled: bool = True
     sign_in_risk: RiskLevel = RiskLevel.NONE
     signed_in_at: datetime | None = None
+    session_risk: RiskLevel = RiskLevel.NONE
+    session_risk_at: datetime | None = None
     user_risk: RiskLevel = RiskLevel.NONE
     user_risk_at: datetime | None = None
     locations: frozenset[str] = frozenset()
@@ -76,7 +81,7 @@ class AccessRequest:
     @property
     def is_risky(self) -> bool:
         """Whether this sign-in is too doubtful to add a second factor in. Low alone never stops anybody."""
-        return self.sign_in_risk >= RiskLevel.MEDIUM
+        return max(self.sign_in_risk, self.session_risk) >= RiskLevel.MEDIUM
 
     @property
     def is_compromised(self) -> bool:
@@ -113,11 +118,12 @@ def _same(value: Any) -> Any:
 
 _READERS: Mapping[str, Any] = {
     **dict.fromkeys(("scopes", "groups", "roles", "locations", "amr", "strengths"), frozenset),
-    **dict.fromkeys(("sign_in_risk", "user_risk"), RiskLevel.parse),
+    **dict.fromkeys(("sign_in_risk", "session_risk", "user_risk"), RiskLevel.parse),
     **dict.fromkeys(
         (
             "at",
             "signed_in_at",
+            "session_risk_at",
             "authenticated_at",
             "user_risk_at",
             "mfa_at",

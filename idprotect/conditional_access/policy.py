@@ -110,6 +110,18 @@ class Policy:
 #: Demanded of whoever enters the administrator's console. Nobody can turn it off, and no emergency does.
 CONSOLE = Policy("(console)", PolicyState.ON, frozenset({Control.MFA}), "The console demands a second factor")
 
+#: Demanded where a session's cookie turned up elsewhere and no policy in force asks for a second factor because of it.
+SESSION = Policy(
+    "(session)",
+    PolicyState.ON,
+    frozenset(),
+    "A session that turns up elsewhere at risk signs in again",
+    sign_in_risk=frozenset({RiskLevel.MEDIUM, RiskLevel.HIGH}),
+)
+
+#: Policies of our own: looked at where they are due, whatever an administrator has put into force.
+OURS = (CONSOLE, SESSION)
+
 
 @dataclass(frozen=True, slots=True)
 class Location:

@@ -14,7 +14,7 @@ from idprotect.conditional_access import (
     PolicyState,
     evaluate,
 )
-from idprotect.conditional_access.policy import CONSOLE
+from idprotect.conditional_access.policy import OURS
 from idprotect.insights.explanation import STATE, why
 
 
@@ -63,7 +63,7 @@ def what_if(policies: PolicySet, request: AccessRequest) -> Answer:
     """Ask the evaluator that is live, and say why each policy answers as it does."""
     decision = evaluate(policies, request)
     said = {result.policy: result for result in decision.results}
-    ours = [CONSOLE] if CONSOLE.name in said else []
+    ours = [policy for policy in OURS if policy.name in said]
     answers = (_answer(p, request, said.get(p.name)) for p in [*policies.policies, *ours])
     return Answer(decision, tuple(answers))
 

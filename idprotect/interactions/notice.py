@@ -1,11 +1,12 @@
 """Tells a person what is unusual before asking for anything."""
 
-from idprotect import clock
+from idprotect import clock, judging
 from idprotect.conditional_access import Step
 from idprotect.forms import PageForm
 from idprotect.interactions.base import Page, Visit
 from idprotect.models import session
 from idprotect.protection import has_open
+from idprotect.runtime import network_of
 
 
 class Notice:
@@ -26,10 +27,8 @@ class Notice:
             {
                 "kind": "user_risk" if about_user else "sign_in_risk",
                 "leaked": about_user and has_open(visit.user.id, "leaked_credentials"),
-                "place": visit.sign_in.place,
-                "device": visit.sign_in.device_name,
-                "at": f"{visit.sign_in.signed_in_at:%d %B %Y, %H:%M} UTC",
                 "steps": steps,
+                **_seen(visit),
                 "form": form,
                 "action": visit.url(),
             },
@@ -39,6 +38,16 @@ class Notice:
         """Note that the person was told."""
         visit.sign_in.noticed_at = clock.now()
         session().commit()
+
+
+def _seen(visit: Visit) -> dict[str, str | None]:
+    """Return what is unusual: this sign-in, or where its session turned up since."""
+    place, device, at = visit.sign_in.place, visit.sign_in.device_name, visit.sign_in.signed_in_at
+    if since := visit.verdict.facts.session_risk_at:
+        address = visit.visitor.ip_address
+        place = judging.place_of(network_of(address)) if address is not None else None
+        device, at = visit.visitor.device_name, since
+    return {"place": place, "device": device, "at": f"{at:%d %B %Y, %H:%M} UTC"}
 
 
 _COMING = {

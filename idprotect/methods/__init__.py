@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from idprotect import audit, clock, notifications, protection, sessions, sign_ins, throttle
+from idprotect import audit, clock, notifications, protection, session_moves, sessions, sign_ins, throttle
 from idprotect.audit import Event
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.methods import recovery
@@ -17,6 +17,7 @@ from idprotect.methods.base import Method
 from idprotect.methods.sms import Sms
 from idprotect.methods.totp import Totp
 from idprotect.models import Authenticator, RecoveryCode, SignIn, User, rows_changed, session
+from idprotect.risk import Result
 from idprotect.runtime import settings
 
 _ALL: tuple[Method, ...] = (Totp(), Sms())
@@ -165,6 +166,7 @@ def _passed(user: User, sign_in: SignIn, amr: str, method: str) -> None:
     protection.hold(user.id)
     throttle.take_back(f"mfa-user:{user.id}")
     throttle.forget(f"mfa-sign-in:{sign_in.id}")
+    session_moves.settle(user, sign_in, Result.CHALLENGE_PASSED)
     sign_ins.prove(sign_in, amr)
     audit.record(Event.MFA_PASSED, actor=user.username, user_id=user.id, sign_in_id=sign_in.id, method=method)
 

@@ -23,6 +23,9 @@ class SignIn(Base):
     :ivar signals: what was known when it was judged (:class:`idprotect.risk.Attempt`).
     :ivar score: in points, finer than the level.
     :ivar site, browser: pseudonyms of the address and of the browser that its cookie was last accepted from.
+    :ivar session_level: how risky its cookie was used since; none again once a second factor was proved.
+    :ivar session_level_at: when that rose to its level.
+    :ivar session_signals: where the cookie was used last, if nobody could tell yet whether that was its owner.
     :ivar risk_level: real-time level, frozen; policies use this one.
     :ivar aggregated_level: level of what is open now; findings and feedback move it.
     :ivar console_seen_at: when the administrator's console was last used in it; idle time counts from there.
@@ -62,6 +65,10 @@ class SignIn(Base):
     site: Mapped[str] = mapped_column(String(32), default="")
     browser: Mapped[str] = mapped_column(String(32), default="")
 
+    session_level: Mapped[int] = mapped_column(default=int(RiskLevel.NONE))
+    session_level_at: Mapped[datetime | None]
+    session_signals: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
     cookie_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     replaced_by: Mapped[str | None] = mapped_column(String(32))
     last_seen_at: Mapped[datetime]
@@ -89,6 +96,11 @@ class SignIn(Base):
     def risk(self) -> RiskLevel:
         """The frozen real-time level."""
         return RiskLevel(self.risk_level)
+
+    @property
+    def session_risk(self) -> RiskLevel:
+        """How risky its cookie was used since."""
+        return RiskLevel(self.session_level)
 
     @property
     def acr(self) -> str:

@@ -53,7 +53,8 @@ class Presented:
             return False
         user = self.user
         runtime().directory.refresh(user)
-        if not self.is_refresh and user.enabled and not user.risk_level and not user.must_change_password:
+        is_at_risk = user.risk_level or self.sign_in.session_level
+        if not self.is_refresh and user.enabled and not is_at_risk and not user.must_change_password:
             return True  # nothing has come up since the gate let it out, minutes ago
         current = session_cookie.find(self.sign_in.id)
         if current is None:

@@ -4,7 +4,7 @@ Below the command line and beside the server: no Flask, no database, no wall clo
 """
 
 from idprotect.replay.engine import Engine, Judged
-from idprotect.replay.log import Past, Replay
+from idprotect.replay.log import Came, Past, Replay, Tried
 from idprotect.replay.world import World
 
-__all__ = ["Engine", "Judged", "Past", "Replay", "World"]
+__all__ = ["Came", "Engine", "Judged", "Past", "Replay", "Tried", "World"]

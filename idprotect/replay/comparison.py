@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import tee
 from typing import Any
 
-from idprotect.replay.log import Past, Replay
+from idprotect.replay.log import Past, Replay, Tried
 from idprotect.replay.problems import Problems
 from idprotect.replay.world import World
 from idprotect.risk import RiskLevel
@@ -30,11 +30,12 @@ class Comparison:
 
     def run(self, log: Iterable[Past], now: World, then: World, problems: Problems) -> None:
         """Judge a log by two worlds side by side. Each learns for itself; what came of the sign-ins is as it was."""
-        sign_ins, *logs = tee(log, 3)
+        entries, *logs = tee(log, 3)
+        tried = (entry for entry in entries if isinstance(entry, Tried))
         answers = [Replay(world, problems).past(part) for world, part in zip((now, then), logs, strict=True)]
-        for sign_in, before, after in zip(sign_ins, *answers, strict=True):
-            # A wrong password raises nothing, whatever its score.
-            if sign_in.attempt.at >= self._since and sign_in.attempt.password_ok is not False:
+        for entry, before, after in zip(tried, *answers, strict=True):
+            # A wrong password raises nothing, whatever its score; and the use of a session is no sign-in.
+            if entry.attempt.at >= self._since and entry.attempt.password_ok:
                 self._add(before, after)
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from idprotect.replay import fields
@@ -20,18 +21,33 @@ Listener = Callable[[Judged, Message], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """One sign-in as a server has stored it.
+class Tried:
+    """One attempt as a server has stored it.
 
-    :param result: None where nothing is to be learnt.
-    :param device: the browser that it was made in, if that became familiar.
+    :param at: when it was judged.
     """
 
+    at: datetime
     event_id: EventId
     attempt: Attempt
-    result: Result | None
-    device: str | None
-    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What came of an attempt, maybe much later.
+
+    :param device: the browser that became familiar by it.
+    :param session: the session that was begun.
+    """
+
+    at: datetime
+    event_id: EventId
+    result: Result
+    device: str | None = None
+    session: str | None = None
+
+
+Past = Tried | Came
 
 
 class Replay:
@@ -59,14 +75,13 @@ class Replay:
             if (said := self.hear(message)) is not None:
                 yield said
 
-    def past(self, sign_ins: Iterable[Past]) -> Iterator[dict[str, Any]]:
-        """Yield one answer for each sign-in that a server has stored."""
-        for sign_in in sign_ins:
-            yield self._judge(sign_in.event_id, sign_in.attempt, {})
-            if sign_in.result is not None:
-                self._engine.settle(
-                    sign_in.event_id, sign_in.result, device=sign_in.device, session=sign_in.session
-                )
+    def past(self, entries: Iterable[Past]) -> Iterator[dict[str, Any]]:
+        """Yield one answer for each attempt that a server has stored."""
+        for entry in entries:
+            if isinstance(entry, Tried):
+                yield self._judge(entry.event_id, entry.attempt, {})
+            else:
+                self._engine.settle(entry.event_id, entry.result, device=entry.device, session=entry.session)
 
     def hear(self, message: Message) -> dict[str, Any] | None:
         """Take one message; return the answer if it is an attempt."""

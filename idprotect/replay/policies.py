@@ -10,7 +10,7 @@ from idprotect.conditional_access import AccessRequest, PolicySet
 from idprotect.insights.log import of_requests
 from idprotect.insights.replay import Report, replay
 from idprotect.replay.engine import Judged
-from idprotect.risk import Kind
+from idprotect.risk import Kind, RiskLevel
 
 #: The application, where the log names none.
 APPLICATION = "any"
@@ -48,6 +48,7 @@ class PolicyTrial:
 def access_request(policies: PolicySet, judged: Judged, message: Mapping[str, Any]) -> AccessRequest:
     """Return the facts of an attempt. What the log does not say is as with a user who has a second factor."""
     attempt, network = judged.attempt, judged.attempt.network
+    is_session = attempt.kind is Kind.SESSION
     at = datetime.fromtimestamp(attempt.at, UTC)
     return AccessRequest(
         at=at,
@@ -56,8 +57,10 @@ def access_request(policies: PolicySet, judged: Judged, message: Mapping[str, An
         client_id=message.get("client") or APPLICATION,
         groups=frozenset(message.get("groups") or ()),
         roles=frozenset(message.get("roles") or ()),
-        sign_in_risk=judged.assessment.level,
+        sign_in_risk=RiskLevel.NONE if is_session else judged.assessment.level,
         signed_in_at=at,
+        session_risk=judged.assessment.level if is_session else RiskLevel.NONE,
+        session_risk_at=at,
         authenticated_at=at,
         # What is wanted after the notice tells more than that there is one.
         noticed_at=at,

@@ -53,6 +53,8 @@ OTHER: dict[str, Any] = {
     "enabled": False,
     "sign_in_risk": LOW,
     "signed_in_at": NOW,
+    "session_risk": HIGH,
+    "session_risk_at": NOW,
     "user_risk": MEDIUM,
     "user_risk_at": NOW,
     "locations": frozenset({"office"}),

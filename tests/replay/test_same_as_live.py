@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from idprotect import learning
+from idprotect import learning, sign_in_log
 from idprotect.intelligence import sample
 from idprotect.intelligence.sources import in_folder
 from idprotect.models import RiskHistory, session
+from idprotect.replay import Came, Past, Tried
 from idprotect.replay import World as ReplayWorld
 from idprotect.replay.engine import Engine, Judged
 from idprotect.risk import Kind, Result, RiskLevel
 from idprotect.runtime import runtime
-from tests.replay.stored_log import Came, Entry, Tried, entries
+from tests.replay.stored_log import Said, said_live
 from tests.support.world import CHROME, FIREFOX, PASSWORD, Browser, World
 
 LONDON, MANCHESTER = "198.51.100.7", "198.51.100.70"
@@ -111,17 +112,21 @@ def test_what_people_did_is_judged_alike_live_and_in_replay(town: Town) -> None:
         for name in HOMES:
             town.sign_in(name)
     with town.world.arranging():
-        log = entries()
+        log, live = list(sign_in_log.log()), said_live()
         replayed = _replay(log)
         tried = [entry for entry in log if isinstance(entry, Tried)]
+        assert {entry.event_id for entry in tried} == live.keys()
         for entry in tried:
-            assert _differences(entry, replayed[entry.event_id]) == [], entry
-            assert _user_level(entry, log) == replayed[entry.event_id].user_level, entry
-    _assert_that_everything_happened(log)
+            assert _differences(entry, live[entry.event_id], replayed[entry.event_id]) == [], entry
+            level = _user_level(entry, live[entry.event_id], log)
+            assert level == replayed[entry.event_id].user_level, entry
+    _assert_that_everything_happened(log, live)
 
 
-def _assert_that_everything_happened(log: Iterable[Entry]) -> None:
-    levels = {(entry.attempt.kind, entry.level) for entry in log if isinstance(entry, Tried)}
+def _assert_that_everything_happened(log: Iterable[Past], live: Mapping[str, Said]) -> None:
+    levels = {
+        (entry.attempt.kind, live[str(entry.event_id)].level) for entry in log if isinstance(entry, Tried)
+    }
     assert levels >= {(Kind.PASSWORD, level) for level in LEVELS}
     assert levels >= {(Kind.SESSION, level) for level in LEVELS}
     assert {entry.result for entry in log if isinstance(entry, Came)} == set(Result)
@@ -187,6 +192,16 @@ def moves_with_a_session(town: Town) -> None:
         browser.http.headers.update({"X-Forwarded-For": PARIS, "User-Agent": CHROME})
 
 
+def proves_who_moved(town: Town) -> None:
+    """A session that turns up somewhere risky asks for the second factor, and is known there from then on."""
+    for address in (SYDNEY, LONDON):
+        browser = town.sign_in("cid") if address == SYDNEY else town.browsers["cid"]
+        town.world.clock.move(minutes=10)
+        browser.move_to(address)
+        answer(browser.start(), "cid")
+    town.browsers["cid"].move_to(MANCHESTER)
+
+
 THINGS: tuple[Callable[[Town], None], ...] = (
     mistypes_and_goes_on,
     travels,
@@ -195,10 +210,11 @@ THINGS: tuple[Callable[[Town], None], ...] = (
     shares_a_browser,
     sprays,
     moves_with_a_session,
+    proves_who_moved,
 )
 
 
-def _replay(log: Iterable[Entry]) -> dict[str, Judged]:
+def _replay(log: Iterable[Past]) -> dict[str, Judged]:
     """Judge the log anew, by what the server judges by."""
     server = runtime()
     engine = Engine(
@@ -219,9 +235,9 @@ def _replay(log: Iterable[Entry]) -> dict[str, Judged]:
     return judged
 
 
-def _differences(live: Tried, replayed: Judged) -> list[tuple[str, Any, Any]]:
+def _differences(tried: Tried, live: Said, replayed: Judged) -> list[tuple[str, Any, Any]]:
     """Return what was said otherwise. Live judges no wrong password, and replay no password at all."""
-    if live.attempt.password_ok is False:
+    if tried.attempt.password_ok is False:
         return []
     assessment = replayed.assessment
     found = {finding.name: finding.level.label for finding in assessment.findings}
@@ -238,18 +254,18 @@ def _seen(not_evaluated: Mapping[str, str]) -> dict[str, str]:
     return {name: why for name, why in not_evaluated.items() if name != NEEDS_THE_PASSWORD}
 
 
-def _user_level(tried: Tried, log: Iterable[Entry]) -> RiskLevel:
+def _user_level(tried: Tried, live: Said, log: Iterable[Past]) -> RiskLevel:
     """Return the user's level after an attempt, and before anything came of it or happened next, by the history."""
-    until = min((at for at in _later(tried, log)), default=datetime.max.replace(tzinfo=tried.at.tzinfo))
+    until = min((at for at in _later(tried, live, log)), default=datetime.max.replace(tzinfo=tried.at.tzinfo))
     lines = select(RiskHistory.to_level).where(
         RiskHistory.user_id == tried.attempt.user, RiskHistory.at < until
     )
     return RiskLevel(session().scalar(lines.order_by(RiskHistory.id.desc()).limit(1)) or 0)
 
 
-def _later(tried: Tried, log: Iterable[Entry]) -> Iterator[datetime]:
-    if tried.proved_at is not None:
-        yield tried.proved_at
+def _later(tried: Tried, live: Said, log: Iterable[Past]) -> Iterator[datetime]:
+    if live.proved_at is not None:
+        yield live.proved_at
     for entry in log:
         if isinstance(entry, Came):
             # What came of the use of a session's cookie is written down in the moment of judging.
