@@ -8,7 +8,6 @@ from idprotect.intelligence import sources
 from idprotect.risk import Detector
 from idprotect.risk.detections.configured import configured, name_of
 from idprotect.risk.detections.listed_ip import ListedIp
-from idprotect.risk.detections.repeated_failures import RepeatedFailures
 from idprotect.settings import Settings
 
 OFF, THRESHOLDS = "IDPROTECT_DETECTIONS_OFF", "IDPROTECT_DETECTION_THRESHOLDS"
@@ -55,8 +54,6 @@ def _configured(detectors: Sequence[Detector], settings: Settings) -> tuple[Dete
 
 def _from_other_settings(detector: Detector, settings: Settings) -> Sequence[Detector]:
     """Return a detector as settings of its own have it: one for each address list that means only its level."""
-    if detector == RepeatedFailures():
-        return [RepeatedFailures(settings.repeated_failures)]
     if isinstance(detector, ListedIp) and not detector.address_list:
         levels = sources.levels(sources.from_setting(settings.address_lists))
         return [ListedIp(name, level) for name, level in levels.items()] or [detector]

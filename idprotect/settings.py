@@ -116,8 +116,6 @@ class Settings:
     detection_thresholds: Mapping[str, str] = field(default_factory=dict)
     #: Detectors asked when a session turns up in another network or browser.
     session_detections: Sequence[Detector] = SESSION_DETECTIONS
-    #: Thresholds of ``repeated_failures``: consecutive failures before a success.
-    repeated_failures: int = 5
     #: For how long an administrator can undo a dismissal.
     undo_window: int = DAY
     #: What a detector that raises means: ``refuse`` the sign-in, or count it as ``high_risk``.

@@ -53,7 +53,7 @@ def main() -> None:
             "IDPROTECT_SMS_SENDER": "outbox",
             "IDPROTECT_MAIL_SENDER": "outbox",
             "IDPROTECT_SMS_REGION": "GB",
-            "IDPROTECT_REPEATED_FAILURES": "3",
+            "IDPROTECT_DETECTION_THRESHOLDS": "repeated_failures.threshold=3",
             "IDPROTECT_CONTACT": "the help desk, extension 4711",
             **demo.data_files(folder),
         }

@@ -66,9 +66,8 @@ def test_thresholds_keep_their_kind() -> None:
 
 
 def test_settings_of_their_own_reach_their_detections() -> None:
-    """F025: the number of failures, and one detector for each list that means only its level."""
-    found = asked(REPEATED_FAILURES="7", ADDRESS_LISTS="botnet=/nowhere.txt@high,partners=/none.txt")
-    assert RepeatedFailures(7) in found.at_sign_in
+    """F013: one detector for each list that means only its level."""
+    found = asked(ADDRESS_LISTS="botnet=/nowhere.txt@high,partners=/none.txt")
     assert [detector for detector in found.at_sign_in if isinstance(detector, ListedIp)] == [
         ListedIp("botnet", RiskLevel.HIGH),
         ListedIp("partners", RiskLevel.LOW),
