@@ -37,4 +37,4 @@ def learn(
         profile.learn(attempt, learning, device, session)
     elif session is not None:
         # Let in at risk: the session has to be recognised, but nothing about it becomes habit.
-        profile.begin(attempt, device, session)
+        profile.begin(attempt, device, session, at_risk=True)

@@ -16,6 +16,8 @@ DAY = 86400.0
 MOST_VALUES = 24
 MOST_DEVICES = 12
 MOST_SESSIONS = 8
+#: Sessions let in at risk have places of their own: whoever has the password must not push out the owner's.
+MOST_SESSIONS_AT_RISK = 4
 MOST_FAILURES = 16
 #: So many sign-ins at one address make it home.
 HABIT = 5
@@ -98,7 +100,10 @@ class Point:
 
 @dataclass(slots=True)
 class Device:
-    """A browser that holds one of our device cookies, or a session's cookie, as it was seen last."""
+    """A browser that holds one of our device cookies, or a session's cookie, as it was seen last.
+
+    :ivar at_risk: of a session: it was let in at risk, and may be somebody else's.
+    """
 
     count: int
     first: float
@@ -113,6 +118,7 @@ class Device:
     platform_version: str | None = None
     model: str | None = None
     device: str | None = None
+    at_risk: bool = False
 
     @property
     def name(self) -> str:
@@ -203,9 +209,11 @@ class Profile:
         self._was_at(Point.of(attempt))
         self._succeed(now)
 
-    def begin(self, attempt: Attempt, device: str | None, session: str) -> None:
+    def begin(self, attempt: Attempt, device: str | None, session: str, *, at_risk: bool = False) -> None:
         """Remember a session as it was begun, to recognise its browser."""
-        _keep(self.sessions, session, _device(attempt, None, device or attempt.device), MOST_SESSIONS)
+        begun = _device(attempt, None, device or attempt.device)
+        begun.at_risk = at_risk
+        self._keep_session(session, begun)
         self._succeed(attempt.at)
 
     def confirm(self, attempt: Attempt) -> None:
@@ -218,7 +226,9 @@ class Profile:
         former = self.sessions.get(attempt.session or "")
         if attempt.session is None or (former is not None and former.site == attempt.site):
             return
-        _keep(self.sessions, attempt.session, _device(attempt, former, attempt.device), MOST_SESSIONS)
+        moved = _device(attempt, former, attempt.device)
+        moved.at_risk = former is not None and former.at_risk
+        self._keep_session(attempt.session, moved)
         if (device := self.devices.get(attempt.device or "")) is not None:
             device.point, device.site, device.block = Point.of(attempt), attempt.site, attempt.block
         for kind, value in values(attempt):
@@ -256,6 +266,14 @@ class Profile:
         if self.last is not None and self.last.at >= at:
             self.last = None
         self.compromised_at = at
+
+    def _keep_session(self, key: str, session: Device) -> None:
+        """Put the newest last; the oldest of its own kind makes room."""
+        self.sessions.pop(key, None)
+        self.sessions[key] = session
+        alike = [other for other, kept in self.sessions.items() if kept.at_risk == session.at_risk]
+        if len(alike) > (MOST_SESSIONS_AT_RISK if session.at_risk else MOST_SESSIONS):
+            del self.sessions[alike[0]]
 
     def _succeed(self, now: float) -> None:
         self.in_a_row, self.succeeded_at = 0, max(now, self.succeeded_at or now)

@@ -23,7 +23,14 @@ from idprotect.risk import (
 from idprotect.risk.detections import DETECTIONS
 from idprotect.risk.evidence.network import Familiarity, familiarity
 from idprotect.risk.population import MemoryCounts
-from idprotect.risk.profile import DAY, MOST_DEVICES, MOST_FAILURES, MOST_SESSIONS, MOST_VALUES
+from idprotect.risk.profile import (
+    DAY,
+    MOST_DEVICES,
+    MOST_FAILURES,
+    MOST_SESSIONS,
+    MOST_SESSIONS_AT_RISK,
+    MOST_VALUES,
+)
 from tests.risk.examples import (
     AT,
     CHROME,
@@ -161,6 +168,16 @@ def test_one_address_that_fails_a_thousand_times_hides_no_other_failures() -> No
     fail(profile, *(stranger(AT - 50 + n / 100) for n in range(1000)))
     assert len({failure.site for failure in profile.failures}) == 9
     assert profile.in_a_row == 1008
+
+
+def test_sessions_let_in_at_risk_do_not_push_out_the_owners() -> None:
+    """F015: whoever has the password may sign in a hundred times; what the owner's session began with stays known."""
+    profile = ada()
+    learn(profile, attempt(), Result.SUCCESS, RiskLevel.NONE, LEARNING, device=LAPTOP, session="ada's")
+    for number in range(100):
+        learn(profile, stranger(), Result.SUCCESS, RiskLevel.LOW, LEARNING, session=f"s{number}")
+    assert not profile.sessions["ada's"].at_risk
+    assert list(profile.sessions)[1:] == [f"s{n}" for n in range(100 - MOST_SESSIONS_AT_RISK, 100)]
 
 
 def test_a_compromise_unlearns_what_came_since_and_keeps_what_was_before() -> None:
