@@ -116,7 +116,8 @@ def changes(
         ]
     if not ended_well(result, level):
         return []
-    attempt = replace(attempt, device=device or attempt.device)
+    if device is not None and device != attempt.device:
+        attempt = replace(attempt, device=device)
     return [Change(key, ok=1, users=_missing(key, attempt, profile)) for key in keys(attempt)]
 
 
