@@ -164,7 +164,9 @@ def _held(registration: Registration) -> set[str]:
     """What codes and tokens rest on: they are not good without it."""
     scopes = (registration.scope or "").split()
     method = registration.token_endpoint_auth_method
-    return {*registration.redirect_uris, *registration.grant_types, *scopes, method}
+    audience = registration.access_token_audience
+    held = {*registration.redirect_uris, *registration.grant_types, *scopes, method}
+    return held | {audience} if audience else held
 
 
 def _given_problems(client_id: str | None, secret: str | None) -> tuple[Problem, ...]:

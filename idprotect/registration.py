@@ -65,6 +65,7 @@ class Registration:
     :param userinfo_signed_response_alg: userinfo answers with a JWT signed so; None: in plain JSON.
     :param require_pushed_authorization_requests: its authorization requests come by RFC 9126 only.
     :param pkce: ours: one of ``PKCE``.
+    :param access_token_audience: ours: access tokens are JWTs (RFC 9068) for that resource server; None: by reference.
     :param first_party: ours: consent is not asked. Administrators alone set it.
     :param id_token_at_refresh: ours: each refresh is answered with a new ID token, too.
     """
@@ -86,6 +87,7 @@ class Registration:
     userinfo_signed_response_alg: str | None = None
     require_pushed_authorization_requests: bool = False
     pkce: str = "required"
+    access_token_audience: str | None = None
     first_party: bool = False
     id_token_at_refresh: bool = False
 
@@ -106,7 +108,14 @@ class Registration:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return everything that is wrong, nothing when it may be stored."""
-        return (*self._choices(), *self._keys(), *self._uris(), *self._scopes(), *self._combinations())
+        return (
+            *self._choices(),
+            *self._keys(),
+            *self._audience(),
+            *self._uris(),
+            *self._scopes(),
+            *self._combinations(),
+        )
 
     def check(self) -> None:
         """Raise RegistrationError with everything that is wrong."""
@@ -129,6 +138,13 @@ class Registration:
                 yield Problem(field, f"{value!r} is not one of {', '.join(ALGORITHMS)}")
         if unknown := [grant for grant in self.grant_types if grant not in GRANTS]:
             yield Problem("grant_types", f"{unknown[0]!r} is not one of {', '.join(GRANTS)}")
+
+    def _audience(self) -> Iterator[Problem]:
+        audience = self.access_token_audience
+        if audience is not None and not (
+            audience.isascii() and audience.isprintable() and 0 < len(audience) < 256
+        ):
+            yield Problem("access_token_audience", "an audience has at most 255 printable ASCII characters")
 
     def _keys(self) -> Iterator[Problem]:
         if self.jwks is not None:

@@ -75,6 +75,10 @@ _METADATA = (
         type=click.Choice(registration.PKCE),
         help="What a confidential client may do without: PKCE where it sends a nonce, or altogether.",
     ),
+    click.option(
+        "--access-token-audience",
+        help="Access tokens are JWTs (RFC 9068) for that resource server; empty: by reference.",
+    ),
     click.option("--first-party/--third-party", default=None, help="Whether consent is not asked."),
     click.option(
         "--id-token-at-refresh/--no-id-token-at-refresh",
@@ -230,6 +234,7 @@ def _client(client: Client) -> dict[str, Any]:
         "backchannel_logout_uri": client.backchannel_logout_uri,
         "grants": list(client.grant_types),
         "scopes": list(client.scopes),
+        "access_token_audience": client.access_token_audience,
         "first_party": client.first_party,
         "id_token_at_refresh": client.id_token_at_refresh,
         "enabled": client.enabled,

@@ -37,6 +37,7 @@ class ClientRules:
         pkce: Any
         require_pushed: Any
         native: Any
+        access_token_audience: Any
         first_party: Any
         id_token_at_refresh: Any
         userinfo_signed_response_alg: Any
@@ -110,6 +111,7 @@ class Client(ClientRules, Base):
     :ivar require_pushed: authorization requests come by RFC 9126 only.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
+    :ivar access_token_audience: access tokens are JWTs for that resource server; None: by reference.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
     """
@@ -136,6 +138,7 @@ class Client(ClientRules, Base):
     pkce: Mapped[str] = mapped_column(String(16), default="required")
     require_pushed: Mapped[bool] = mapped_column(default=False)
     native: Mapped[bool] = mapped_column(default=False)
+    access_token_audience: Mapped[str | None] = mapped_column(String(255))
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
     userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(16))

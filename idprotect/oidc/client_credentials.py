@@ -5,7 +5,6 @@ token by reference, minutes to live, without refresh token; it is as good as its
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
@@ -13,7 +12,8 @@ from sqlalchemy import bindparam, select
 
 from idprotect import clock, workloads
 from idprotect.keys import sha256
-from idprotect.models import Client, ClientRules, Token, add, new_id, session
+from idprotect.models import Client, ClientRules, Token, session
+from idprotect.oidc.issuing import Issuing
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.registration import CLIENT_CREDENTIALS, CONFIDENTIAL_METHODS, OWN_SCOPES
 from idprotect.runtime import settings
@@ -25,7 +25,7 @@ _TOKEN = (
 )
 
 
-class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentialsGrant(Issuing, grants.ClientCredentialsGrant):  # type: ignore[misc]
     """The grant; it asks no gate, because there is no user whom a policy could be about."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = list(CONFIDENTIAL_METHODS)
@@ -47,24 +47,6 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):  # type: ignore[mis
         wanted = set((self.request.payload.scope or "").split())
         if not wanted or not wanted <= OWN_SCOPES.keys() or not self.client.has_scopes(" ".join(wanted)):
             raise InvalidScopeError()
-
-    def save_token(self, token: dict[str, Any]) -> None:
-        """Store the token, as a hash."""
-        now = clock.now()
-        expires_at = now + timedelta(seconds=token["expires_in"])
-        add(
-            Token,
-            {
-                "family_id": new_id(),
-                "client_id": self.client.id,
-                "scope": token["scope"],
-                "granted_scope": token["scope"],
-                "access_hash": sha256(token["access_token"]),
-                "access_expires_at": expires_at,
-                "family_expires_at": expires_at,
-                "issued_at": now,
-            },
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +95,7 @@ class ClientToken:
             "client_id": token.client_id,
             "scope": token.scope,
             "sub": token.client_id,
-            "aud": token.client_id,
+            "aud": self.client.access_token_audience or token.client_id,
             "iss": settings().issuer,
             "exp": int(token.access_expires_at.timestamp()),
             "iat": int(token.issued_at.timestamp()),

@@ -1,9 +1,8 @@
 """The two grants that let tokens out, each asking the gate, each using up what it was given by one write."""
 
 import logging
-import secrets
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, grants
@@ -28,6 +27,7 @@ from idprotect.models import (
     table_of,
 )
 from idprotect.oidc import responses
+from idprotect.oidc.issuing import Issuing, random_token
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.risk.detections.anomalous_token import AnomalousToken, reused
 from idprotect.runtime import settings
@@ -91,7 +91,7 @@ def _may_leave_out(client: ClientRules, parameters: Mapping[str, str]) -> bool:
     return client.pkce == "optional" or "nonce" in parameters
 
 
-class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: ignore[misc]
     """The code grant (RFC 6749 section 4.1)."""
 
     request: ProtocolRequest
@@ -166,7 +166,7 @@ def _granted_claims(request: ProtocolRequest) -> dict[str, list[str]]:
     return {place: granted for place, names in wished.items() if (granted := sorted(names & allowed))}
 
 
-class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
+class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc]
     """The refresh grant (RFC 6749 section 6) with rotation; reuse kills the family (RFC 9700 section 4.14)."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
@@ -232,56 +232,6 @@ class StoredToken(Stored):
     def get_scope(self) -> str:
         """Return the scope of the refresh token, which a narrower access token does not narrow."""
         return cast(str, self._row.granted_scope)
-
-
-def random_token() -> str:
-    """Return 256 random bits as text."""
-    return secrets.token_urlsafe(32)
-
-
-def bearer_token(**wanted: Any) -> dict[str, Any]:
-    """Make the answer of the token endpoint (RFC 6750); reference tokens, refresh only for ``offline_access``."""
-    scope = wanted["scope"] or ""
-    token = {
-        "token_type": "Bearer",
-        "access_token": random_token(),
-        "expires_in": settings().access_token_lifetime,
-        "scope": scope,
-    }
-    if wanted["include_refresh_token"] and wanted.get("offline"):
-        token["refresh_token"] = random_token()
-    return token
-
-
-def save_token(token: dict[str, Any], request: ProtocolRequest) -> None:
-    """Store what is about to be given out, as hashes."""
-    proved = request.authorization_code or request.refresh_token
-    now = clock.now()
-    family_end: datetime = getattr(proved, "family_expires_at", None) or now + timedelta(
-        seconds=settings().refresh_token_absolute
-    )
-    refresh = token.get("refresh_token")
-    add(
-        Token,
-        {
-            "family_id": proved.family_id,
-            "client_id": request.client.id,
-            "user_id": proved.user_id,
-            "sign_in_id": proved.sign_in_id,
-            "scope": token["scope"],
-            "granted_scope": proved.get_scope(),
-            "claims": proved.claims,
-            "access_hash": sha256(token["access_token"]),
-            "access_expires_at": now + timedelta(seconds=token["expires_in"]),
-            "refresh_hash": sha256(refresh) if refresh else None,
-            "refresh_expires_at": now + timedelta(seconds=settings().refresh_token_idle) if refresh else None,
-            "family_expires_at": family_end,
-            "acr": proved.acr,
-            "amr": proved.amr,
-            "auth_time": proved.auth_time,
-            "issued_at": now,
-        },
-    )
 
 
 def revoke_family(member: Any) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from authlib.oidc.core import OpenIDCode
 from authlib.oidc.core.grants.util import create_half_hash
-from joserfc import jwt
 
 from idprotect import clock, standard_claims
 from idprotect.models import User
+from idprotect.oidc.signing import sign
 from idprotect.runtime import runtime, settings
 
 LIFETIME = 3600
@@ -43,8 +43,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
         if nonce := getattr(proved, "nonce", None):
             claims["nonce"] = nonce
         claims |= user_claims(request.user, token["scope"], proved.claims.get("id_token", ()))
-        key = runtime().keys.signing_key()
-        return jwt.encode({"alg": algorithm, "kid": key.kid}, claims, key, [algorithm])
+        return sign(claims)
 
 
 class RefreshedIdToken(IdToken):
@@ -68,6 +67,4 @@ def user_claims(user: User, scope: str, names: Iterable[str] = ()) -> dict[str, 
 
 def signed_userinfo(claims: Mapping[str, Any], client_id: str) -> str:
     """Sign the answer of userinfo (OIDC Core section 5.3.2); its type keeps it from passing for another token."""
-    algorithm, key = runtime().keys.algorithm, runtime().keys.signing_key()
-    header = {"alg": algorithm, "kid": key.kid, "typ": "userinfo+jwt"}
-    return jwt.encode(header, {**claims, "iss": settings().issuer, "aud": client_id}, key, [algorithm])
+    return sign({**claims, "iss": settings().issuer, "aud": client_id}, "userinfo+jwt")

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, g
-from joserfc import jwt
 from sqlalchemy import select
 
 from idprotect import clock, sessions
 from idprotect.models import Client, LogoutNotice, Token, add, session
-from idprotect.runtime import runtime, settings
+from idprotect.oidc.signing import sign
+from idprotect.runtime import settings
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 #: A logout token is used at once (section 2.4); each try gets a fresh one.
@@ -38,8 +38,7 @@ def queue(_app: Flask, *, user_id: str, sign_in_ids: Sequence[str], reason: str)
 
 def logout_token(notice: LogoutNotice) -> str:
     """Sign what one application is told about one sign-in (section 2.4)."""
-    now, key = int(clock.now().timestamp()), runtime().keys.signing_key()
-    algorithm = runtime().keys.algorithm
+    now = int(clock.now().timestamp())
     claims: dict[str, Any] = {
         "iss": settings().issuer,
         "sub": notice.user_id,
@@ -50,5 +49,4 @@ def logout_token(notice: LogoutNotice) -> str:
         "sid": notice.sign_in_id,
         "events": {EVENT: {}},
     }
-    header = {"alg": algorithm, "kid": key.kid, "typ": "logout+jwt"}
-    return jwt.encode(header, claims, key, [algorithm])
+    return sign(claims, "logout+jwt")

@@ -11,7 +11,7 @@ from idprotect.keys import ALGORITHMS
 from idprotect.models import ClientRules
 from idprotect.oidc import clients, responses
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
-from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant, bearer_token, save_token
+from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant
 from idprotect.oidc.id_token import IdToken, RefreshedIdToken
 from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
@@ -22,13 +22,6 @@ from idprotect.runtime import runtime, settings
 
 #: What ID tokens say about the sign-in.
 ID_TOKEN_CLAIMS = {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}
-
-
-class _Unprinted(dict[str, Any]):
-    """Tokens that nobody prints by accident: Authlib writes what it issues to its log, when that is talkative."""
-
-    def __repr__(self) -> str:
-        return "<tokens>"
 
 
 class Server(AuthorizationServer):  # type: ignore[misc]
@@ -50,19 +43,6 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         if client.token_endpoint_auth_method not in methods:
             raise clients.refused()
         return client
-
-    def generate_token(
-        self, grant_type: str, client: ClientRules, user: Any = None, **wanted: Any
-    ) -> dict[str, Any]:
-        """Make new tokens."""
-        wanted["offline"] = (
-            grant_type == "refresh_token" or "offline_access" in (wanted["scope"] or "").split()
-        )
-        return _Unprinted(bearer_token(**wanted))
-
-    def save_token(self, token: dict[str, Any], request: ProtocolRequest) -> None:
-        """Store new tokens."""
-        save_token(token, request)
 
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
         """Answer with 303 where Authlib says 302, which lets a browser repeat a POST (RFC 9700 section 4.12)."""

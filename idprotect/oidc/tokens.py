@@ -126,7 +126,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "scope": row.granted_scope if token.is_refresh else row.scope,
             "sub": row.user_id,
             "username": token.user.username,
-            "aud": row.client_id,
+            "aud": token.client.access_token_audience or row.client_id,
             "iss": settings().issuer,
             "exp": int(expires_at.timestamp()),
             "iat": int(row.issued_at.timestamp()),

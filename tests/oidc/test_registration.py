@@ -52,6 +52,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a weak key": ({"jwks": {"keys": [WEAK]}}, "jwks"),
     "keys twice": ({"jwks": public(KEY), "jwks_uri": "https://app.example/keys"}, "jwks_uri"),
     "keys over http": ({"jwks_uri": "http://app.example/keys"}, "jwks_uri"),
+    "audience of two lines": ({"access_token_audience": "a\nb"}, "access_token_audience"),
     "unsigned assertions": ({"token_endpoint_auth_signing_alg": "none"}, "token_endpoint_auth_signing_alg"),
     "unsigned userinfo": ({"userinfo_signed_response_alg": "none"}, "userinfo_signed_response_alg"),
 }
@@ -107,6 +108,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         userinfo_signed_response_alg="RS256",
         require_pushed_authorization_requests=True,
         pkce="or_nonce",
+        access_token_audience="https://api.example",
         first_party=True,
         id_token_at_refresh=True,
     )

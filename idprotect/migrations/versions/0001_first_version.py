@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("require_pushed", sa.Boolean(), nullable=False),
         sa.Column("pkce", sa.String(length=16), nullable=False),
         sa.Column("native", sa.Boolean(), nullable=False),
+        sa.Column("access_token_audience", sa.String(length=255), nullable=True),
         sa.Column("first_party", sa.Boolean(), nullable=False),
         sa.Column("id_token_at_refresh", sa.Boolean(), nullable=False),
         sa.Column("userinfo_signed_response_alg", sa.String(length=16), nullable=True),
