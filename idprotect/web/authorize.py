@@ -58,8 +58,11 @@ def authorize() -> Response:
 def resume(pending_id: str) -> Response:
     """Come back from a page: decide again, from the stored request and the facts as they are now."""
     pending = pendings.find(pending_id)
-    if pending is None:
-        return no_longer_valid()
+    return go_on(pending) if pending is not None else no_longer_valid()
+
+
+def go_on(pending: Pending) -> Response:
+    """Answer a request that waits: with what was wanted, or with the page that is due."""
     if not pending.payload:
         return _back_to_page(pending)
     oauth_request = stored_request(pending)

@@ -11,6 +11,7 @@ from idprotect.pages import allow_form_to, render
 from idprotect.pendings import Pending, Wanted
 from idprotect.people import ACCOUNT
 from idprotect.runtime import settings
+from idprotect.web.authorize import go_on
 
 
 def start() -> Response:
@@ -32,10 +33,11 @@ def sign_in(pending_id: str) -> Response:
         try:
             form.check()
             sign_ins.attempt(form.username.data, form.password.data, browser.visitor())
-            return redirect(url_for("idprotect.resume", pending_id=pending.id), 303)
         except InteractionError as error:
             status = 429 if isinstance(error, TooManyAttempts) else 400
             form.refuse(error)
+        else:
+            return go_on(pending)
     elif form.username.data is None:
         form.username.data = (pending.payload or {}).get("login_hint") or _who_is_asked_again(pending)
     return _page(pending, form, status)
