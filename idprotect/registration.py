@@ -27,6 +27,11 @@ APPLICATION_TYPES = ("web", "native")
 #: Demanded; or of confidential clients, where no nonce comes; or not at all, for libraries that know neither.
 PKCE = ("required", "or_nonce", "optional")
 MAX_NAME = 128
+_ALGORITHMS = (
+    "token_endpoint_auth_signing_alg",
+    "request_object_signing_alg",
+    "userinfo_signed_response_alg",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Registration:
     :param post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :param backchannel_logout_uri: where it is told that a sign-in ended; None: it is not told.
     :param userinfo_signed_response_alg: userinfo answers with a JWT signed so; None: in plain JSON.
+    :param request_object_signing_alg: the only one that its request objects may be signed with; None: any of ours.
+    :param require_signed_request_object: all its authorization requests are signed (RFC 9101).
     :param require_pushed_authorization_requests: its authorization requests come by RFC 9126 only.
     :param pkce: ours: one of ``PKCE``.
     :param access_token_audience: ours: access tokens are JWTs (RFC 9068) for that resource server; None: by reference.
@@ -85,6 +92,8 @@ class Registration:
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None
     userinfo_signed_response_alg: str | None = None
+    request_object_signing_alg: str | None = None
+    require_signed_request_object: bool = False
     require_pushed_authorization_requests: bool = False
     pkce: str = "required"
     access_token_audience: str | None = None
@@ -104,7 +113,8 @@ class Registration:
     @property
     def needs_keys(self) -> bool:
         """Whether something that it signs has to be verified."""
-        return self.token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 (no secret)
+        is_signed = self.require_signed_request_object or self.request_object_signing_alg is not None
+        return is_signed or self.token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 (no secret)
 
     def problems(self) -> tuple[Problem, ...]:
         """Return everything that is wrong, nothing when it may be stored."""
@@ -133,7 +143,7 @@ class Registration:
         for field, allowed in single.items():
             if (value := getattr(self, field)) not in allowed:
                 yield Problem(field, f"{value!r} is not one of {', '.join(allowed)}")
-        for field in ("token_endpoint_auth_signing_alg", "userinfo_signed_response_alg"):
+        for field in _ALGORITHMS:
             if (value := getattr(self, field)) not in (None, *ALGORITHMS):
                 yield Problem(field, f"{value!r} is not one of {', '.join(ALGORITHMS)}")
         if unknown := [grant for grant in self.grant_types if grant not in GRANTS]:

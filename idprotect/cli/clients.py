@@ -92,6 +92,18 @@ _METADATA = (
         help="Whether it pushes all its authorization requests (RFC 9126).",
     ),
     click.option(
+        "--require-signed/--no-require-signed",
+        "require_signed_request_object",
+        default=None,
+        help="Whether it signs all its authorization requests (RFC 9101).",
+    ),
+    click.option(
+        "--request-object-alg",
+        "request_object_signing_alg",
+        type=click.Choice(ALGORITHMS),
+        help="The only one that its request objects may be signed with.",
+    ),
+    click.option(
         "--userinfo-signed",
         "userinfo_signed_response_alg",
         type=click.Choice(ALGORITHMS),

@@ -35,6 +35,8 @@ class ClientRules:
         grant_types: Any
         scopes: Any
         pkce: Any
+        request_object_signing_alg: Any
+        require_signed_request_object: Any
         require_pushed: Any
         native: Any
         access_token_audience: Any
@@ -108,6 +110,7 @@ class Client(ClientRules, Base):
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
     :ivar previous_secret_hash: of the secret before, good until ``previous_secret_expires_at``.
     :ivar jwks: public keys of its own; or ``jwks_uri``, where they are.
+    :ivar require_signed_request_object: authorization requests are signed (RFC 9101).
     :ivar require_pushed: authorization requests come by RFC 9126 only.
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
@@ -136,6 +139,8 @@ class Client(ClientRules, Base):
     grant_types: Mapped[list[str]]
     scopes: Mapped[list[str]]
     pkce: Mapped[str] = mapped_column(String(16), default="required")
+    request_object_signing_alg: Mapped[str | None] = mapped_column(String(16))
+    require_signed_request_object: Mapped[bool] = mapped_column(default=False)
     require_pushed: Mapped[bool] = mapped_column(default=False)
     native: Mapped[bool] = mapped_column(default=False)
     access_token_audience: Mapped[str | None] = mapped_column(String(255))

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 from idprotect import clock
 from idprotect.keys import sha256
 from idprotect.models import PushedRequest, add, run, table_of
-from idprotect.oidc import clients
+from idprotect.oidc import clients, request_objects
 from idprotect.oidc.requests import ProtocolRequest
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -41,7 +41,11 @@ def push(request: ProtocolRequest) -> ProtocolRequest:
     if "request_uri" in request.form:
         raise InvalidRequestError("A request_uri cannot be pushed.")
     parameters = {name: value for name, value in request.form.items() if name not in CREDENTIALS}
-    return ProtocolRequest("GET", "/authorize", {**parameters, "client_id": client.id})
+    sent = ProtocolRequest("GET", "/authorize", {**parameters, "client_id": client.id})
+    pushed = request_objects.resolve(sent)
+    if pushed is sent and client.require_signed_request_object:
+        raise InvalidRequestError("The request has to be signed.")
+    return pushed
 
 
 def store(parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -52,6 +56,11 @@ def store(parameters: Mapping[str, str]) -> dict[str, Any]:
     return {"request_uri": PREFIX + reference, "expires_in": int(LIFETIME.total_seconds())}
 
 
+def is_reference(request: ProtocolRequest) -> bool:
+    """Whether a browser's request refers to one that was pushed."""
+    return bool(request.payload.data.get("request_uri", "").startswith(PREFIX))
+
+
 def resolve(request: ProtocolRequest) -> ProtocolRequest:
     """Return the request that a browser's *request* refers to, or itself when it refers to none.
 
@@ -60,8 +69,7 @@ def resolve(request: ProtocolRequest) -> ProtocolRequest:
 
     :raises InvalidRequestError: when it is unknown, used, too old, or another client's: without any redirect.
     """
-    uri = request.payload.data.get("request_uri", "")
-    if not uri.startswith(PREFIX):
+    if not is_reference(request):
         return request
     found = run(_FIND, **_key(request)).first()
     if found is None:
@@ -74,10 +82,7 @@ def use(request: ProtocolRequest) -> None:
 
     :raises InvalidRequestError: when somebody else was faster.
     """
-    if (
-        request.payload.data.get("request_uri", "").startswith(PREFIX)
-        and run(_USE, **_key(request)).rowcount != 1
-    ):
+    if is_reference(request) and run(_USE, **_key(request)).rowcount != 1:
         raise InvalidRequestError("The request_uri is not valid.")
 
 

@@ -22,6 +22,7 @@ LIMITS = {
     "scope": 2048,
     "redirect_uri": 2048,
     "client_assertion": 16384,
+    "request": 16384,
     "token": 16384,
     "id_token_hint": 16384,
     "claims": 4096,
@@ -86,10 +87,14 @@ def read(request: Request, *, body: bool) -> ProtocolRequest:
         # Werkzeug would put something else in its place, and ``state`` has to go back exactly as it came.
         raise InvalidRequestError("A parameter is not UTF-8.") from None
     parameters = request.form if body else request.args
-    return ProtocolRequest(request.method, request.path, _checked(parameters), request.headers)
+    return ProtocolRequest(request.method, request.path, checked(parameters), request.headers)
 
 
-def _checked(parameters: "MultiDict[str, str]") -> dict[str, str]:
+def checked(parameters: "MultiDict[str, str]") -> dict[str, str]:
+    """Return the parameters, each of which came once.
+
+    :raises InvalidRequestError: for anything the RFCs do not allow in a parameter.
+    """
     if len(parameters) > MOST_PARAMETERS:
         raise InvalidRequestError("Too many parameters.")
     checked = {}

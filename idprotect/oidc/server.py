@@ -100,7 +100,9 @@ def metadata() -> dict[str, Any]:
         "claims_supported": sorted(standard_claims.ALL | ID_TOKEN_CLAIMS),
         "claim_types_supported": ["normal"],
         "authorization_response_iss_parameter_supported": True,
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(ALGORITHMS),
+        "require_signed_request_object": False,
         "request_uri_parameter_supported": False,
         "claims_parameter_supported": True,
     }

@@ -9,7 +9,6 @@ from authlib.oidc.core.errors import (
     ConsentRequiredError,
     InteractionRequiredError,
     LoginRequiredError,
-    RequestNotSupportedError,
     RequestURINotSupportedError,
 )
 from flask import redirect, request, url_for
@@ -22,7 +21,7 @@ from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, session
-from idprotect.oidc import pushed_requests, responses, wishes
+from idprotect.oidc import pushed_requests, request_objects, responses, wishes
 from idprotect.oidc import requests as protocol
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
@@ -40,10 +39,10 @@ def authorize() -> Response:
     oauth_request = None
     try:
         sent = protocol.read(request, body=request.method == "POST")
-        oauth_request = pushed_requests.resolve(sent)
+        oauth_request = sent
+        oauth_request = request_objects.resolve(pushed_requests.resolve(sent))
         grant = validate(oauth_request)
-        if oauth_request is sent and oauth_request.client.require_pushed:
-            raise _at_client(InvalidRequestError("The request has to be pushed."), oauth_request)
+        _check_way(sent, oauth_request)
         pushed_requests.use(sent)
         wanted = _wanted(oauth_request, grant)
         if request.method == "POST":
@@ -53,6 +52,15 @@ def authorize() -> Response:
         return _answer(oauth_request, grant, wanted, None)
     except OAuth2Error as error:
         return _refuse(error, oauth_request)
+
+
+def _check_way(sent: ProtocolRequest, resolved: ProtocolRequest) -> None:
+    """Refuse a request that did not come as its client is registered to send it."""
+    client: ClientRules = resolved.client
+    if client.require_pushed and not pushed_requests.is_reference(sent):
+        raise _at_client(InvalidRequestError("The request has to be pushed."), resolved)
+    if client.require_signed_request_object and resolved is sent:
+        raise _at_client(InvalidRequestError("The request has to be signed."), resolved)
 
 
 def resume(pending_id: str) -> Response:
@@ -136,8 +144,6 @@ def validate(oauth_request: ProtocolRequest) -> object:
     grant = _server().get_consent_grant(oauth_request, end_user=None)
     parameters = oauth_request.payload.data
     try:
-        if "request" in parameters:
-            raise RequestNotSupportedError()
         if "request_uri" in parameters:
             raise RequestURINotSupportedError()
         if oauth_request.response_mode not in responses.MODES:

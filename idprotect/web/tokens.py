@@ -34,8 +34,8 @@ def push() -> Response:
 
 def _push(oauth_request: ProtocolRequest) -> Response:
     """Validate it as the authorize endpoint would; but errors are for the application alone, never redirected."""
-    pushed = pushed_requests.push(oauth_request)
     try:
+        pushed = pushed_requests.push(oauth_request)
         validate(pushed)
     except OAuth2Error as error:
         error.redirect_uri = None

@@ -61,6 +61,14 @@ def assertion(application: "Application", **changes: Any) -> dict[str, str]:
     return presented(sign(assertion_claims(application, **changes)))
 
 
+def request_object(application: "Application", *, key: Key = KEY, alg: str = "ES256", **changes: Any) -> str:
+    """Return a good authorization request as an application signs it, changed (RFC 9101 section 4)."""
+    now = int(time.time())
+    claims = {"iss": application.id, "aud": "https://id.example", "iat": now, "exp": now + 300}
+    header = {"typ": "oauth-authz-req+jwt", **changes.pop("header", {})}
+    return sign({**claims, **application.request(), **changes}, key, alg, **header)
+
+
 def presented(value: str) -> dict[str, str]:
     """Return the form that has an assertion."""
     return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": value}

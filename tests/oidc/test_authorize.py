@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[dict[str, str | None], str]] = {
     "short challenge": ({"code_challenge": "short"}, "invalid_request"),
     "long challenge": ({"code_challenge": "x" * 129}, "invalid_request"),
     "odd challenge": ({"code_challenge": "!" * 43}, "invalid_request"),
-    "request object": ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
+    "request object": ({"request": "eyJhbGciOiJub25lIn0.e30."}, "invalid_request_object"),
     "request by reference": ({"request_uri": "urn:example:1"}, "request_uri_not_supported"),
     "no claims": ({"claims": "x"}, "invalid_request"),
     "list of claims": ({"claims": "[]"}, "invalid_request"),

@@ -49,7 +49,8 @@ def test_discovery_is_true(server: Server, application: Application, signed_in: 
     assert said["backchannel_logout_supported"] is said["backchannel_logout_session_supported"] is True
     assert {"end_session_endpoint", "pushed_authorization_request_endpoint"} <= said.keys()
     assert said["claims_parameter_supported"] is True
-    assert said["request_parameter_supported"] is said["request_uri_parameter_supported"] is False
+    assert said["request_parameter_supported"] is True
+    assert said["request_uri_parameter_supported"] is False
     for name, url in said.items():
         if name.endswith(("_endpoint", "_uri")):
             path = str(url).removeprefix(ISSUER)

@@ -98,7 +98,7 @@ def test_another_client_cannot_use_a_reference_up(
         ({"scope": "openid everything"}, "invalid_scope"),
         ({"code_challenge": None}, "invalid_request"),
         ({"request_uri": "urn:ietf:params:oauth:request_uri:x"}, "invalid_request"),
-        ({"request": "x.y.z"}, "request_not_supported"),
+        ({"request": "x.y.z"}, "invalid_request_object"),
         ({"claims": "x"}, "invalid_request"),
         ({"prompt": "maybe"}, "invalid_request"),
     ],

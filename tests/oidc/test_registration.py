@@ -53,6 +53,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "keys twice": ({"jwks": public(KEY), "jwks_uri": "https://app.example/keys"}, "jwks_uri"),
     "keys over http": ({"jwks_uri": "http://app.example/keys"}, "jwks_uri"),
     "audience of two lines": ({"access_token_audience": "a\nb"}, "access_token_audience"),
+    "unsigned requests": ({"request_object_signing_alg": "none"}, "request_object_signing_alg"),
+    "signed requests without a key": ({"require_signed_request_object": True}, "jwks"),
     "unsigned assertions": ({"token_endpoint_auth_signing_alg": "none"}, "token_endpoint_auth_signing_alg"),
     "unsigned userinfo": ({"userinfo_signed_response_alg": "none"}, "userinfo_signed_response_alg"),
 }
@@ -67,7 +69,9 @@ def test_what_is_wrong_names_its_member(metadata: dict[str, Any], field: str) ->
 
 #: Whose values decide nothing about the others.
 INDEPENDENT = sorted(
-    name for name in WRONG.keys() - {"no keys"} if not {"grant_types", "jwks"} & WRONG[name][0].keys()
+    name
+    for name in WRONG.keys() - {"no keys", "signed requests without a key"}
+    if not {"grant_types", "jwks"} & WRONG[name][0].keys()
 )
 
 
@@ -106,6 +110,8 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         post_logout_redirect_uris=("https://desk.example/out",),
         backchannel_logout_uri="https://desk.example/logout",
         userinfo_signed_response_alg="RS256",
+        request_object_signing_alg="ES256",
+        require_signed_request_object=True,
         require_pushed_authorization_requests=True,
         pkce="or_nonce",
         access_token_audience="https://api.example",

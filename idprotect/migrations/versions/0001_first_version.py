@@ -85,6 +85,8 @@ def upgrade() -> None:
         sa.Column("backchannel_logout_uri", sa.Text(), nullable=True),
         sa.Column("grant_types", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("request_object_signing_alg", sa.String(length=16), nullable=True),
+        sa.Column("require_signed_request_object", sa.Boolean(), nullable=False),
         sa.Column("require_pushed", sa.Boolean(), nullable=False),
         sa.Column("pkce", sa.String(length=16), nullable=False),
         sa.Column("native", sa.Boolean(), nullable=False),
