@@ -14,7 +14,16 @@ from idprotect.errors import InteractionError
 from idprotect.keys import ALGORITHMS
 
 #: What an application may do for itself, without a user, at our own interfaces.
-OWN_SCOPES = {"idprotect:findings": "report findings about users and sign-ins"}
+OWN_SCOPES = {
+    "idprotect:findings": "report findings about users and sign-ins",
+    "idprotect:risk.read": "read detections, people, sign-ins, sessions and decisions",
+    "idprotect:risk.act": "act on risk and sessions, as an operator",
+    "idprotect:users.reset": "reset passwords and end sessions, as the help desk",
+    "idprotect:administer": "do every act, as an administrator, also to people with a role",
+    "idprotect:policies.read": "read and check policies, and ask what they would do",
+    "idprotect:policies.write": "put policies into force",
+    "idprotect:audit.read": "read the audit log",
+}
 #: Scopes that begin so are about our own interfaces, and no user can give them.
 OWN_SCOPE = "idprotect:"
 CODE_GRANTS = ("authorization_code", "refresh_token")

@@ -100,9 +100,22 @@ ACTS: Mapping[str, frozenset[Role]] = {
 }
 
 
+#: Scope of an application's own token → the role by which it acts at the API.
+SCOPES: Mapping[str, Role] = {
+    "idprotect:risk.act": Role.OPERATOR,
+    "idprotect:users.reset": Role.HELP_DESK,
+    "idprotect:administer": Role.ADMINISTRATOR,
+}
+
+
 def of(names: Collection[str]) -> frozenset[Role]:
     """Return the roles among the names of a user's roles; a host application may have others beside them."""
     return frozenset(role for role in Role if role in names)
+
+
+def of_scopes(scopes: Collection[str]) -> frozenset[Role]:
+    """Return the roles by which an application acts that has a token for these scopes."""
+    return frozenset(role for scope, role in SCOPES.items() if scope in scopes)
 
 
 def allows(names: Collection[str], what: str) -> bool:

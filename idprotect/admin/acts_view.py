@@ -15,7 +15,7 @@ from idprotect.errors import InteractionError
 from idprotect.forms import ReasonForm
 from idprotect.models import session
 from idprotect.roles import Role
-from idprotect.triage import Act, Target
+from idprotect.triage import Act, Actor, Target
 
 MOST_TARGETS = 100
 
@@ -68,7 +68,7 @@ class ActsView(ConsoleView):
         return response
 
     def _dialogue(self, act: Act, targets: Sequence[Target], form: ReasonForm, here: str) -> Response:
-        actor = door.person().user
+        actor = Actor.of(door.person().user)
         rows = [(target, triage.why_refused(act, target, actor)) for target in targets]
         return self.page(
             "act.html",
@@ -83,7 +83,7 @@ class ActsView(ConsoleView):
         )
 
     def _done(self, act: Act, targets: Sequence[Target], reason: str) -> Response:
-        actor, ticked = door.person().user, _ticked(act)
+        actor, ticked = Actor.of(door.person().user), _ticked(act)
         done = [triage.perform(act, target, actor, reason, ticked) for target in targets]
         return self.page(
             "done.html",
@@ -150,7 +150,7 @@ def offered(about: str, key: str) -> dict[str, Any]:
         target = triage.find(act, key) if act.about == about and door.may(act.name) else None
         if target is None:
             continue
-        refused = triage.why_refused(act, target, door.person().user)
+        refused = triage.why_refused(act, target, Actor.of(door.person().user))
         url = _dialogue_url(act.name, [key])
         (impossible if refused else possible).append(
             {"label": act.label, "url": url, "why": refused, "act": act}

@@ -149,8 +149,10 @@ def last_dismissed(user_id: str) -> Sequence[RiskDetection]:
 def _confirm(
     user: User, sign_in: SignIn | None, by: str, note: str, event: RiskEvent, ends_sessions: bool
 ) -> None:
-    raise_detection(user, reports.admin_confirmed(by, note), sign_in, actor=by)
     sign_in_id = sign_in.id if sign_in is not None else None
+    confirmed = [row.sign_in_id for row in open_detections(user.id) if row.name == reports.ADMIN_CONFIRMED]
+    if sign_in_id not in confirmed:  # said again, it is no second finding
+        raise_detection(user, reports.admin_confirmed(by, note), sign_in, actor=by)
     audit.record(Event.RISK_CONFIRMED, actor=by, user_id=user.id, sign_in_id=sign_in_id, note=note)
     if ends_sessions:
         end(user.id, event, by)

@@ -45,6 +45,25 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Actor:
+    """Who acts.
+
+    :param name: for the audit log.
+    :param roles: by which it acts, see :mod:`idprotect.roles`.
+    :param user: who sits at the console; None for an application or a command.
+    """
+
+    name: str
+    roles: Collection[str]
+    user: User | None = None
+
+    @classmethod
+    def of(cls, user: User) -> "Actor":
+        """Return somebody at the console."""
+        return cls(user.username, user.roles, user)
+
+
+@dataclass(frozen=True)
 class Option:
     """Something that can be ticked in the dialogue of an act."""
 
@@ -64,6 +83,8 @@ class Act:
     :param verb: carries it out: target, actor, reason, ticked options → a secret that is shown once, or None.
     :param gives_access: lets somebody in, or clears what would stop them: whoever does it proves a factor just before.
         What takes access away has to be quick.
+    :param already: what there is to say when the target stands as the act would leave it, None when it does not: to
+        people this is a reason not to, to a program that asks again it is done.
     :param why_not: why it cannot be done to a target now, None when it can.
     """
 
@@ -76,6 +97,7 @@ class Act:
     verb: Verb
     gives_access: bool = True
     options: tuple[Option, ...] = ()
+    already: Callable[[Target], str | None] = lambda _target: None
     why_not: Callable[[Target], str | None] = lambda _target: None
 
 
@@ -105,27 +127,32 @@ def find(act: Act, key: str) -> Target | None:
     return Target(key, found.user_id, _user(found.user_id), detection=found) if found is not None else None
 
 
-def why_refused(act: Act, target: Target, actor: User) -> str | None:
-    """Return why this actor cannot do this to this target, None when they can.
+def why_forbidden(target: Target, actor: Actor) -> str | None:
+    """Return why this actor may do nothing to this target, None when they may.
 
     Nobody approves their own risk; and whoever could reset or unblock an administrator would be one.
     """
-    if target.user_id == actor.id:
+    if actor.user is not None and target.user_id == actor.user.id:
         return "Somebody else has to do this: nobody decides about themselves."
     is_administrator = Role.ADMINISTRATOR in roles.of(actor.roles)
     if target.user is not None and roles.of(target.user.roles) and not is_administrator:
         return "Only an administrator does this to somebody who has a role in this console."
-    return act.why_not(target)
+    return None
 
 
-def perform(act: Act, target: Target, actor: User, reason: str, ticked: Collection[str]) -> Done:
+def why_refused(act: Act, target: Target, actor: Actor) -> str | None:
+    """Return why this actor cannot do this to this target now, None when they can."""
+    return why_forbidden(target, actor) or act.already(target) or act.why_not(target)
+
+
+def perform(act: Act, target: Target, actor: Actor, reason: str, ticked: Collection[str]) -> Done:
     """Do it, or say why not; either is written down with the state before and after. Commits."""
     before = _state(target)
     refused = why_refused(act, target, actor)
     secret = None
     if refused is None:
         try:
-            secret = act.verb(target, actor.username, reason, ticked)
+            secret = act.verb(target, actor.name, reason, ticked)
             session().flush()
         except InteractionError as error:
             session().rollback()
@@ -134,14 +161,15 @@ def perform(act: Act, target: Target, actor: User, reason: str, ticked: Collecti
     done = Done(target, refused, secret, _state(target))
     _write_down(act, done, actor, reason, ticked, before)
     session().commit()
-    protection.watch_administrator(actor)
-    session().commit()
+    if actor.user is not None:
+        protection.watch_administrator(actor.user)
+        session().commit()
     notifications.flush()
     return done
 
 
 def _write_down(
-    act: Act, done: Done, actor: User, reason: str, ticked: Collection[str], before: Mapping[str, Any]
+    act: Act, done: Done, actor: Actor, reason: str, ticked: Collection[str], before: Mapping[str, Any]
 ) -> None:
     target = done.target
     outcome = (
@@ -149,7 +177,7 @@ def _write_down(
     )
     audit.record(
         Event.CONSOLE_ACT_REFUSED if done.refused else Event.CONSOLE_ACTED,
-        actor=actor.username,
+        actor=actor.name,
         user_id=target.user_id,
         sign_in_id=target.sign_in.id if target.sign_in is not None else None,
         act=act.name,

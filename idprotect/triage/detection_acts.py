@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from idprotect import protection
 from idprotect.errors import InteractionError
 from idprotect.models import RiskDetection
-from idprotect.risk import RiskDetail, RiskEvent, RiskState
+from idprotect.risk import TRANSITIONS, RiskDetail, RiskEvent, RiskState
 from idprotect.risk.states import why_not_reactivated
 from idprotect.triage.act import Act, Target
 from idprotect.triage.user_acts import SAME_PASSWORD, SAME_SESSIONS
@@ -30,6 +30,20 @@ def _detection(target: Target) -> RiskDetection:
     return target.detection
 
 
+def _closed_by(event: RiskEvent) -> Callable[[Target], str | None]:
+    end = (str(TRANSITIONS[event].to), str(TRANSITIONS[event].detail))
+
+    def is_so(target: Target) -> str | None:
+        row = _detection(target)
+        return "It is closed already." if (row.state, row.detail) == end else None
+
+    return is_so
+
+
+def _counts(target: Target) -> str | None:
+    return "It counts already." if _detection(target).is_open else None
+
+
 def _is_closed(target: Target) -> str | None:
     return None if _detection(target).is_open else "It is closed already."
 
@@ -49,6 +63,7 @@ DETECTION_ACTS = (
         ("Closes the detection as true and dealt with. Levels follow from what is still open.",),
         (SAME_PASSWORD, SAME_SESSIONS, OTHERS_STAY),
         _closing(RiskEvent.ADMIN_RESOLVED),
+        already=_closed_by(RiskEvent.ADMIN_RESOLVED),
         why_not=_is_closed,
     ),
     Act(
@@ -59,6 +74,7 @@ DETECTION_ACTS = (
         ("Closes the detection as not true. Levels follow from what is still open.",),
         (SAME_PASSWORD, SAME_SESSIONS, OTHERS_STAY),
         _closing(RiskEvent.ADMIN_FALSE_POSITIVE),
+        already=_closed_by(RiskEvent.ADMIN_FALSE_POSITIVE),
         why_not=_is_closed,
     ),
     Act(
@@ -69,6 +85,7 @@ DETECTION_ACTS = (
         ("Closes the detection: true or not, it does not matter. Levels follow from what is still open.",),
         (SAME_PASSWORD, SAME_SESSIONS, OTHERS_STAY),
         _closing(RiskEvent.ADMIN_IGNORED),
+        already=_closed_by(RiskEvent.ADMIN_IGNORED),
         why_not=_is_closed,
     ),
     Act(
@@ -80,6 +97,7 @@ DETECTION_ACTS = (
         (SAME_PASSWORD, SAME_SESSIONS),
         _reactivate,
         gives_access=False,
+        already=_counts,
         why_not=_stays_closed,
     ),
 )

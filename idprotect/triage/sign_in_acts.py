@@ -38,13 +38,11 @@ def _wrong_password(target: Target) -> str | None:
 
 
 def _no_risk(target: Target) -> str | None:
-    return _wrong_password(target) or (
-        None if _sign_in(target).aggregated_level else "No risk of it is open."
-    )
+    return None if _sign_in(target).aggregated_level else "No risk of it is open."
 
 
 def _is_over(target: Target) -> str | None:
-    return _wrong_password(target) or ("It has ended already." if _sign_in(target).ended_at else None)
+    return "It has ended already." if _sign_in(target).ended_at else None
 
 
 SIGN_IN_ACTS = (
@@ -84,7 +82,8 @@ SIGN_IN_ACTS = (
         ("Says that its risk was void: its detections are closed as dismissed.",),
         (SAME_PASSWORD, SAME_SESSIONS, "Nothing is learnt from it."),
         _dismiss,
-        why_not=_no_risk,
+        already=_no_risk,
+        why_not=_wrong_password,
     ),
     Act(
         "end_session",
@@ -95,6 +94,7 @@ SIGN_IN_ACTS = (
         (SAME_PASSWORD, "Other sessions of this person go on.", "Risk stays as it is."),
         _end,
         gives_access=False,
-        why_not=_is_over,
+        already=_is_over,
+        why_not=_wrong_password,
     ),
 )

@@ -78,11 +78,26 @@ def _open(target: Target) -> list[RiskDetection]:
     return list(session().scalars(statement).all())
 
 
-# Why not
+# What is so already
 
 
 def _nothing_open(target: Target) -> str | None:
     return None if _open(target) else "No risk is open."
+
+
+def _is_blocked(target: Target) -> str | None:
+    return None if target.known_user.enabled else "This person is blocked already."
+
+
+def _is_not_blocked(target: Target) -> str | None:
+    return "This person is not blocked." if target.known_user.enabled else None
+
+
+def _no_factors(target: Target) -> str | None:
+    return None if methods.all_of(target.known_user.id) else "No second factor is registered."
+
+
+# Why not
 
 
 def _nothing_to_undo(target: Target) -> str | None:
@@ -106,18 +121,6 @@ def _no_reset(target: Target) -> str | None:
     except InteractionError as error:
         return error.message
     return None
-
-
-def _no_factors(target: Target) -> str | None:
-    return None if methods.all_of(target.known_user.id) else "No second factor is registered."
-
-
-def _is_blocked(target: Target) -> str | None:
-    return None if target.known_user.enabled else "This person is blocked already."
-
-
-def _is_not_blocked(target: Target) -> str | None:
-    return "This person is not blocked." if target.known_user.enabled else None
 
 
 USER_ACTS = (
@@ -169,7 +172,7 @@ USER_ACTS = (
         (SAME_PASSWORD, "Risk stays as it is: unblocking clears nothing."),
         _block,
         gives_access=False,
-        why_not=_is_blocked,
+        already=_is_blocked,
     ),
     Act(
         "unblock",
@@ -179,7 +182,7 @@ USER_ACTS = (
         ("This person can sign in again.", "Forgets wrong passwords that were counted."),
         (SAME_PASSWORD, "Risk stays as it is.", "What was ended stays ended."),
         _unblock,
-        why_not=_is_not_blocked,
+        already=_is_not_blocked,
     ),
     Act(
         "dismiss",
@@ -192,7 +195,7 @@ USER_ACTS = (
         (SAME_PASSWORD, SAME_SESSIONS + " Tick the box to end them.", "It can be undone for a day."),
         _dismiss,
         options=(Option(END_SESSIONS, "End all sessions and tokens as well", False),),
-        why_not=_nothing_open,
+        already=_nothing_open,
     ),
     Act(
         "undo_dismissal",
@@ -225,7 +228,7 @@ USER_ACTS = (
         ("Closes all open detections as resolved: they were true, and what they told of was cured outside.",),
         (SAME_PASSWORD, SAME_SESSIONS),
         _resolve,
-        why_not=_nothing_open,
+        already=_nothing_open,
     ),
     Act(
         "recover",
@@ -280,6 +283,6 @@ USER_ACTS = (
             "Risk stays as it is: a compromised person without a factor needs a temporary password.",
         ),
         _reset_factors,
-        why_not=_no_factors,
+        already=_no_factors,
     ),
 )
