@@ -122,9 +122,13 @@ def new_reference() -> str:
 
 def find_receipts(reference: str) -> list[Receipt]:
     """Return the receipts with a reference number, however it was typed."""
+    return list(session().scalars(select(Receipt).where(Receipt.reference == written(reference))).all())
+
+
+def written(reference: str) -> str:
+    """Return a reference number as it is stored, however it was typed."""
     letters = "".join(c for c in reference.upper() if c.isalnum())
-    text = f"{letters[:5]}-{letters[5:]}"
-    return list(session().scalars(select(Receipt).where(Receipt.reference == text)).all())
+    return f"{letters[:5]}-{letters[5:]}"
 
 
 def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:

@@ -131,17 +131,26 @@ def add_template(kind: str, by: str, author: str = "", *, block: bool = False) -
     return apply(draft, by, f"from the template {kind}")
 
 
-def roll_back(by: str, to: int | None = None, note: str = "", *, confirmation: str = "") -> PolicySet:
+def roll_back(
+    by: str,
+    to: int | None = None,
+    note: str = "",
+    *,
+    confirmation: str = "",
+    based_on: int | None = None,
+) -> PolicySet:
     """Put an old version into force again, as a new version.
 
     :param to: the version; the last one that said something else when it is None.
+    :param based_on: see :func:`apply`.
     """
+    check_unchanged(based_on)
     target = stored(to) if to is not None else _last_other()
     check(target.document, confirmation)
     note = f"as version {target.version}" + (f": {note}" if note else "")
     return _store(
         target.document,
-        newest_version(),
+        newest_version() if based_on is None else based_on,
         current().emergency,
         by=by,
         note=note,

@@ -1,5 +1,6 @@
 """Who may use the interface: a client with an access token of its own, for the scope at hand (RFC 6750)."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from flask import request
@@ -9,17 +10,17 @@ from idprotect.oidc import client_credentials
 from idprotect.oidc.client_credentials import ClientToken
 
 
-def require(scope: str) -> ClientToken:
-    """Return the token of the request; raise Problem when it does not allow *scope*."""
+def require(scopes: Sequence[str]) -> ClientToken:
+    """Return the token of the request; raise Problem when it allows none of *scopes*."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not value.strip():
         raise _refused(HTTPStatus.UNAUTHORIZED, "A bearer token is needed.")
     token = client_credentials.find(value.strip())
     if token is None or not token.active:
         raise _refused(HTTPStatus.UNAUTHORIZED, "The token is not valid.", 'error="invalid_token"')
-    if not token.allows(scope):
-        why = f'error="insufficient_scope", scope="{scope}"'
-        raise _refused(HTTPStatus.FORBIDDEN, f"The scope {scope} is needed.", why)
+    if not any(token.allows(scope) for scope in scopes):
+        why = f'error="insufficient_scope", scope="{scopes[0]}"'
+        raise _refused(HTTPStatus.FORBIDDEN, f"The scope {' or '.join(scopes)} is needed.", why)
     return token
 
 

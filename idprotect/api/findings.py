@@ -6,14 +6,16 @@ nothing about the user but that there is one.
 
 from http import HTTPStatus
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from idprotect import gate, protection
-from idprotect.api import bearer
 from idprotect.api.problems import Problem
-from idprotect.api.reported import Reported, read
+from idprotect.api.reported import BODY, Reported
+from idprotect.api.reported import read as reported_in
+from idprotect.api.routes import Answer, Call, Route
+from idprotect.api.schemas import TEXT, shaped
 from idprotect.models import Client, RiskDetection, SignIn, User, session
 from idprotect.risk import Finding
 from idprotect.risk.detections.reports import external_finding
@@ -22,10 +24,9 @@ from idprotect.runtime import runtime
 SCOPE = "idprotect:findings"
 
 
-def report() -> Response:
+def _report(call: Call) -> Response:
     """Store a finding: 201, or 200 when the client reported it before."""
-    client = bearer.require(SCOPE).client
-    reported = read(request)
+    client, reported = call.client, reported_in(call.body)
     user = _user(reported)
     sign_in = _sign_in(reported, user)
     source = reported.source or client.name
@@ -88,3 +89,20 @@ def _sign_in(reported: Reported, user: User) -> SignIn | None:
     if sign_in is None:
         raise Problem(HTTPStatus.NOT_FOUND, "The user has no such sign-in.")
     return sign_in
+
+
+FINDINGS = Route(
+    method="POST",
+    path="/findings",
+    name="reportFinding",
+    tag="findings",
+    summary="Report what you found out about a user or a sign-in.",
+    scopes=(SCOPE,),
+    view=_report,
+    body=BODY,
+    answers={
+        201: Answer("It counts.", shaped(id=TEXT)),
+        200: Answer("You reported it before.", shaped(id=TEXT)),
+    },
+    refusals=(404, 409, 422),
+)

@@ -19,6 +19,7 @@ class Problem(IDProtectError):
     """A request that was not carried out.
 
     :param errors: what is wrong with single members of the body, as ``(JSON pointer, why)``.
+    :param member: what the first of these is called in the answer: ``pointer``, or ``parameter`` of the address.
     """
 
     def __init__(
@@ -27,11 +28,15 @@ class Problem(IDProtectError):
         detail: str = "",
         *,
         errors: Sequence[tuple[str, str]] = (),
+        member: str = "pointer",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail or status.phrase)
         self.status, self.detail = status, detail
-        self.errors, self.headers = tuple(errors), dict(headers or {})
+        self.errors, self.headers = (
+            [{member: name, "detail": why} for name, why in errors],
+            dict(headers or {}),
+        )
 
     def response(self) -> Response:
         """Return the answer."""
@@ -39,10 +44,34 @@ class Problem(IDProtectError):
         if self.detail:
             body["detail"] = self.detail
         if self.errors:
-            body["errors"] = [{"pointer": pointer, "detail": why} for pointer, why in self.errors]
+            body["errors"] = self.errors
         answer = Response(json.dumps(body), int(self.status), mimetype="application/problem+json")
         answer.headers.update(self.headers)
         return answer
+
+
+#: What every problem looks like.
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "parameter": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+                "required": ["detail"],
+            },
+        },
+    },
+    "required": ["title", "status"],
+}
 
 
 def register(blueprint: Blueprint) -> None:

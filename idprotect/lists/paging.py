@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, tuple_
 
 from idprotect.errors import InteractionError
-from idprotect.lists.listing import Asked, Condition
+from idprotect.lists.listing import Asked, Condition, Listing
 from idprotect.models import session
 
 PAGE_SIZE = 50
@@ -63,6 +63,12 @@ def count(asked: Asked) -> int:
     return session().scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
+def read_one(listing: Listing, key: Any) -> Row[Any] | None:
+    """Return the row of a list with a key; None when the list has none."""
+    statement = _selected(listing).where(listing.always(), listing.key == key)
+    return session().execute(statement).first()
+
+
 def read_all(asked: Asked) -> Iterator[Row[Any]]:
     """Read every row of a list in its order, page by page, whatever page was asked for."""
     page = replace(asked, after="", before="")
@@ -76,13 +82,17 @@ def read_all(asked: Asked) -> Iterator[Row[Any]]:
 
 def _ordered(asked: Asked, backwards: bool) -> Select[Any]:
     listing = asked.listing
-    values = {column.name: column.value for column in listing.columns} | dict(listing.hidden)
-    labelled = [(value() if callable(value) else value).label(name) for name, value in values.items()]
-    statement = listing.joined(select(*labelled, listing.key.label("key"))).where(asked.condition())
+    statement = _selected(listing).where(asked.condition())
     column = listing.column(asked.order.removeprefix("-"))
     downwards = asked.order.startswith("-") != backwards
     parts = (column.value, listing.key)
     return statement.order_by(*(part.desc() if downwards else part.asc() for part in parts))
+
+
+def _selected(listing: Listing) -> Select[Any]:
+    values = {column.name: column.value for column in listing.columns} | dict(listing.hidden)
+    labelled = [(value() if callable(value) else value).label(name) for name, value in values.items()]
+    return listing.joined(select(*labelled, listing.key.label("key")))
 
 
 def _beyond(asked: Asked, place: str, backwards: bool) -> Condition:
