@@ -25,12 +25,18 @@ _LISTS = ("redirect_uris", "post_logout_redirect_uris", "grant_types")
 
 
 def create(
-    registration: Registration, *, by: str, client_id: str | None = None, secret: str | None = None
+    registration: Registration,
+    *,
+    by: str,
+    client_id: str | None = None,
+    secret: str | None = None,
+    reason: str = "",
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, if it has one, which can be shown this once.
 
     :param client_id: instead of a random one.
     :param secret: instead of a random one, for set-ups that need to know it in advance.
+    :param reason: why, for the audit log.
     :raises RegistrationError: with everything that is wrong.
     """
     if problems := (*registration.problems(), *_given_problems(client_id, secret)):
@@ -40,7 +46,13 @@ def create(
     _store(client, registration)
     session().add(client)
     session().flush()
-    audit.record(Event.CLIENT_CREATED, actor=by, client_id=client.id, first_party=registration.first_party)
+    audit.record(
+        Event.CLIENT_CREATED,
+        actor=by,
+        client_id=client.id,
+        first_party=registration.first_party,
+        reason=reason,
+    )
     return client, issued
 
 
@@ -64,9 +76,10 @@ def registration_of(client: Client) -> Registration:
     return Registration(**stored)
 
 
-def change(client: Client, registration: Registration, by: str) -> str | None:
+def change(client: Client, registration: Registration, by: str, reason: str = "") -> str | None:
     """Register an application anew; once something is taken away, everything issued so far is refused.
 
+    :param reason: why, for the audit log.
     :return: its secret, when it needs one now and had none.
     :raises RegistrationError: with everything that is wrong.
     """
@@ -79,7 +92,7 @@ def change(client: Client, registration: Registration, by: str) -> str | None:
     if removed:
         client.valid_after = clock.now()
     changed = {
-        field: getattr(after, field)
+        field: {"before": getattr(before, field), "after": getattr(after, field)}
         for field in Registration.__dataclass_fields__
         if getattr(after, field) != getattr(before, field)
     }
@@ -88,19 +101,21 @@ def change(client: Client, registration: Registration, by: str) -> str | None:
         actor=by,
         client_id=client.id,
         change="registration",
+        reason=reason,
         removed=removed,
         changed=changed,
     )
     return issued
 
 
-def rotate_secret(client: Client, by: str, overlap: timedelta = timedelta()) -> str:
+def rotate_secret(client: Client, by: str, overlap: timedelta = timedelta(), reason: str = "") -> str:
     """Give a client a new secret.
 
     Without overlap the old one, and everything issued so far, is refused at once, and the client's risk is closed:
     that is for a secret that others may know.
 
     :param overlap: the old secret is as good as the new one for as long; what was issued stays good.
+    :param reason: why, for the audit log.
     :raises InteractionError: when it has no secret, or the overlap is too long.
     """
     if client.secret_hash is None:
@@ -119,16 +134,26 @@ def rotate_secret(client: Client, by: str, overlap: timedelta = timedelta()) -> 
         actor=by,
         client_id=client.id,
         change="secret rotated",
+        reason=reason,
         overlap_seconds=int(overlap.total_seconds()),
     )
     return issued
 
 
-def set_enabled(client: Client, enabled: bool, by: str) -> None:
-    """Disable a client with everything it holds, or enable it; what it held stays dead."""
+def set_enabled(client: Client, enabled: bool, by: str, reason: str = "") -> None:
+    """Disable a client with everything it holds, or enable it; what it held stays dead.
+
+    :param reason: why, for the audit log.
+    """
+    before = client.enabled
     client.enabled, client.valid_after = enabled, clock.now()
     audit.record(
-        Event.CLIENT_CHANGED, actor=by, client_id=client.id, change="enabled" if enabled else "disabled"
+        Event.CLIENT_CHANGED,
+        actor=by,
+        client_id=client.id,
+        change="enabled" if enabled else "disabled",
+        reason=reason,
+        changed={"enabled": {"before": before, "after": enabled}},
     )
 
 

@@ -63,6 +63,11 @@ def render(template: str, **variables: Any) -> Response:
     return Response(body, mimetype="text/html")
 
 
+def render_text(template: str, **variables: Any) -> str:
+    """Render a text that is no page; nothing in it is escaped."""
+    return _templates().get_template(f"idprotect/{template}").render(variables)
+
+
 def _templates() -> Environment:
     """Return the application's templates; in ours a variable may be missing, however strict a host is with its own."""
     server = runtime()

@@ -23,6 +23,8 @@ _READ = _ALL - {Role.HELP_DESK}
 _RISK = frozenset({Role.OPERATOR, Role.ADMINISTRATOR})
 _RESET = frozenset({Role.HELP_DESK, Role.ADMINISTRATOR})
 _POLICIES = frozenset({Role.POLICY_EDITOR, Role.ADMINISTRATOR})
+#: Whoever registers applications could register one that takes everybody's tokens.
+_CLIENTS = frozenset({Role.ADMINISTRATOR})
 
 #: Page → who may see it. The name is ``view.function``.
 PAGES: Mapping[str, frozenset[Role]] = {
@@ -49,6 +51,11 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "applications.index": _READ,
     "applications.file": _READ,
     "applications.details": _READ,
+    "application.new": _CLIENTS,
+    "application.index": _CLIENTS,
+    "application.secret": _CLIENTS,
+    "application.switch": _CLIENTS,
+    "application.errors": _READ,
     "policies.index": _READ,
     "policies.file": _READ,
     "policies.versions": _READ,

@@ -24,6 +24,7 @@ from joserfc.jwk import KeySet
 from werkzeug.wrappers import Request, Response
 
 from idprotect import clients
+from idprotect.admin.snippets import snippets
 from idprotect.registration import Registration
 from tests.support import PROJECT, unavailable
 from tests.support.live import serve
@@ -138,6 +139,27 @@ def test_authlib_finishes_a_login(register: Callable[..., Registered], method: s
     assert session.revoke_token(known["revocation_endpoint"], new["refresh_token"]).status_code == 200
     with pytest.raises(OAuthError, match="invalid_grant"):
         session.refresh_token(known["token_endpoint"])
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "none"])
+def test_what_the_console_has_to_paste_finishes_a_login(
+    register: Callable[..., Registered], method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C107: the program for Flask with Authlib, as it stands on the page of the application, signs a person in."""
+    registered = register(token_endpoint_auth_method=method)
+    with registered.world.app.app_context():
+        program = snippets(clients.get(registered.id))["Flask with Authlib"]
+    monkeypatch.setenv("FLASK_SECRET_KEY", "k" * 32)
+    monkeypatch.setenv("OIDC_CLIENT_SECRET", registered.secret or "")
+    monkeypatch.setenv("NO_PROXY", "*")
+    pasted: dict[str, Any] = {"__name__": "pasted"}
+    exec(program, pasted)  # noqa: S102 (what people are told to run)
+    browser = pasted["app"].test_client()
+    ended = registered.log_in(browser.get("/sign-in").headers["Location"])
+    answer = browser.get(ended.removeprefix(registered.redirect_uri.removesuffix("/callback")))
+    assert answer.headers["Location"] == "/", answer.text
+    with browser.session_transaction() as session:
+        assert session["user"]["sub"] == registered.user_id
 
 
 # idpyoidc

@@ -8,6 +8,7 @@ from flask import Flask
 from flask_admin import Admin
 
 from idprotect.admin.acts_view import ActsView
+from idprotect.admin.application_view import ApplicationView
 from idprotect.admin.entry_view import LocationsView, OnePolicyView
 from idprotect.admin.overview import OverviewView
 from idprotect.admin.policy_view import PoliciesView
@@ -28,6 +29,7 @@ def create_console(app: Flask, url: str) -> Admin:
         AuditView("Audit log", "Activity"),
         UsersView("Users", "Directory"),
         ApplicationsView("Applications", "Directory"),
+        ApplicationView("Application", "Directory"),
         ActsView("Roles", "Directory"),
         PoliciesView("Policies", "Rules"),
         OnePolicyView("Policy", "Rules"),

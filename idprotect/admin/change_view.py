@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import abort, redirect, request, url_for
+from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import people, policies, users
@@ -30,7 +30,7 @@ class OnlyLooked(Exception):
 
 
 class ChangeView(ConsoleView):
-    """Pages that change the policies. ``within`` is the key of the view to which one comes back."""
+    """Pages that change policies or applications. ``within`` is the key of the view to which one comes back."""
 
     within = "policies"
 
@@ -38,12 +38,13 @@ class ChangeView(ConsoleView):
         self,
         template: str,
         form: Any,
-        carry_out: Callable[[Any], None],
+        carry_out: Callable[[Any], Response | None],
         variables: Callable[[], Mapping[str, Any]],
         may_change: bool = True,
     ) -> AnyResponse:
         """Show a form that changes what is in force, or carry it out; a fresh factor is asked for before that.
 
+        :param carry_out: does it; what it returns is shown instead of the list.
         :param variables: what the page shows beside the form; asked after the change was tried.
         """
         status, shown = 200, {}
@@ -59,9 +60,9 @@ class ChangeView(ConsoleView):
             try:
                 _check_fresh()
                 form.check()
-                carry_out(form)
+                page = carry_out(form)
                 session().commit()
-                return redirect(url_for(f"idprotect_admin_{self.within}.index"), 303)
+                return page or redirect(url_for(f"idprotect_admin_{self.within}.index"), 303)
             except OnlyLooked:
                 session().rollback()
             except PolicyError as error:

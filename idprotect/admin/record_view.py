@@ -2,8 +2,9 @@
 
 from flask import Response, abort, url_for
 
-from idprotect import audit_chain
+from idprotect import audit_chain, client_errors
 from idprotect.admin.list_view import ListView
+from idprotect.admin.snippets import snippets
 from idprotect.admin.view import expose
 from idprotect.lists import APPLICATIONS, AUDIT, DETECTIONS
 from idprotect.models import AuditEvent, Client, User, session
@@ -29,7 +30,13 @@ class ApplicationsView(ListView):
         client = session().get(Client, client_id)
         if client is None:
             abort(404)
-        return self.page("application.html", client=client, list_url=url_for(f"{self.endpoint}.index"))
+        return self.page(
+            "application.html",
+            client=client,
+            list_url=url_for(f"{self.endpoint}.index"),
+            snippets=snippets(client),
+            errors=len(client_errors.of(client.id)),
+        )
 
 
 class AuditView(ListView):

@@ -25,7 +25,7 @@ def _about_user(text: str) -> Condition:
 APPLICATIONS = Listing(
     name="applications",
     title="Applications",
-    about="The clients that people sign in to. They are registered and changed on the command line.",
+    about="The clients that people sign in to, and those that act for themselves.",
     key=Client.id,
     columns=(
         Column("name", "Name", Client.name, sortable=True, link=_TO_APPLICATION),

@@ -12,6 +12,7 @@ from idprotect.models.base import (
     session,
     table_of,
 )
+from idprotect.models.client_error import ClientError
 from idprotect.models.oauth import (
     AuthorizationCode,
     Client,
@@ -45,6 +46,7 @@ __all__ = [
     "Base",
     "Challenge",
     "Client",
+    "ClientError",
     "ClientNetwork",
     "ClientRules",
     "Consent",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import Request
@@ -47,6 +48,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     :param parameters: those of the query or of the body, never both.
     :ivar wishes: set once an authorization request was validated.
     :ivar sign_in: set when a code is about to be issued for it.
+    :ivar error: set when it was answered with an error.
     """
 
     def __init__(self, method: str, path: str, parameters: Mapping[str, str], headers: Any = None) -> None:
@@ -54,6 +56,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.payload = BasicOAuth2Payload(dict(parameters))
         self.wishes: Any = None
         self.sign_in: Any = None
+        self.error: OAuth2Error | None = None
 
     @property
     def response_mode(self) -> str:

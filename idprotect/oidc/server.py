@@ -3,6 +3,7 @@
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2 import OAuth2Error
 from flask import Response, json
 
 from idprotect import standard_claims
@@ -43,6 +44,12 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         if client.token_endpoint_auth_method not in methods:
             raise clients.refused()
         return client
+
+    def handle_error_response(self, request: Any, error: OAuth2Error) -> Response:
+        """Answer an error, and leave it with the request."""
+        request.error = error
+        answer: Response = super().handle_error_response(request, error)
+        return answer
 
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
         """Answer with 303 where Authlib says 302, which lets a browser repeat a POST (RFC 9700 section 4.12)."""

@@ -30,6 +30,7 @@ from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import runtime
 from idprotect.session_cookie import Current
+from idprotect.web import noted
 
 PROMPTS = {"none", "login", "consent", "select_account"}
 
@@ -221,6 +222,7 @@ def _back_to_page(pending: Pending) -> Response:
 def _refuse(error: OAuth2Error, oauth_request: ProtocolRequest | None) -> Response:
     """Answer an error: at the redirect URI once that was validated, else on a page (RFC 6749 section 4.1.2.1)."""
     session().rollback()
+    noted.note(error)
     redirect_uri = error.redirect_uri
     if redirect_uri is None or oauth_request is None:
         return error_page(

@@ -16,6 +16,7 @@ from idprotect.oidc.id_token import signed_userinfo, user_claims
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
 from idprotect.runtime import runtime
+from idprotect.web import noted
 from idprotect.web.authorize import validate
 
 log = logging.getLogger("idprotect.web")
@@ -98,13 +99,17 @@ def health() -> Response:
 
 def _answer(respond: Callable[[Any], Response]) -> Response:
     """Answer a client's request: the standard error in JSON, and nothing half done when there was one."""
+    error: OAuth2Error | None = None
     try:
-        response = respond(protocol.read(request, body=True))
-    except OAuth2Error as error:
-        response = _server().handle_error_response(request, error)
-    except TooManyAttempts as error:  # after wrong client secrets
+        oauth_request = protocol.read(request, body=True)
+        response = respond(oauth_request)
+        error = oauth_request.error
+    except OAuth2Error as raised:
+        error = raised
+        response = _server().handle_error_response(request, raised)
+    except TooManyAttempts as limit:  # after wrong client secrets
         response = _error(429, "invalid_client")
-        response.headers["Retry-After"] = str(error.retry_after)
+        response.headers["Retry-After"] = str(limit.retry_after)
     except EvaluationError:
         response = _error(503, "temporarily_unavailable")
         response.headers["Retry-After"] = "5"
@@ -112,6 +117,8 @@ def _answer(respond: Callable[[Any], Response]) -> Response:
         session().commit()
     else:
         session().rollback()
+    if error is not None:
+        noted.note(error)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -124,6 +124,10 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "policy/?name=sign-in-risk",
         "policy/remove?name=user-risk",
         "locations/new",
+        "application/new",
+        "application/errors?id=notes",
+        "applications/notes",
+        "application/secret?id=notes",
     ):
         page.goto(f"{busy.url}/admin/{path}")
         look(page, f"console-{path.partition('?')[0].strip('/').replace('/', '-')}")

@@ -100,6 +100,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "idprotect_client_error",
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("endpoint", sa.String(length=32), nullable=False),
+        sa.Column("error", sa.String(length=64), nullable=False),
+        sa.Column("description", sa.String(length=256), nullable=False),
+        sa.Column("sent", sa.String(length=256), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["idprotect_client.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("client_id", "digest"),
+    )
+    op.create_table(
         "idprotect_client_network",
         sa.Column("client_id", sa.String(length=128), nullable=False),
         sa.Column("asn", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -510,6 +524,7 @@ def downgrade() -> None:
     with op.batch_alter_table("idprotect_recovery_code", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_recovery_code_user_id"))
 
+    op.drop_table("idprotect_client_error")
     op.drop_table("idprotect_recovery_code")
     with op.batch_alter_table("idprotect_device", schema=None) as batch_op:
         batch_op.drop_index("ix_idprotect_device_user")
