@@ -16,10 +16,10 @@ from idprotect import audit, clock, people, policies, protection
 from idprotect.audit import Event
 from idprotect.conditional_access import AccessRequest, Decision, PolicySet, evaluate
 from idprotect.errors import EvaluationError
-from idprotect.models import Receipt, SignIn, User, add, session
+from idprotect.models import Receipt, SignInFacts, UserFacts, add, session
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
-from idprotect.session_cookie import Current
+from idprotect.session_cookie import Standing
 
 log = logging.getLogger("idprotect.gate")
 
@@ -48,18 +48,18 @@ class Access:
     :param consented: consent is given, or not needed.
     """
 
-    current: Current
+    current: Standing
     client_id: str
     scopes: frozenset[str] = frozenset()
     consented: bool = True
 
     @property
-    def sign_in(self) -> SignIn:
+    def sign_in(self) -> SignInFacts:
         """The sign-in."""
         return self.current.sign_in
 
     @property
-    def user(self) -> User:
+    def user(self) -> UserFacts:
         """Its user."""
         return self.current.user
 
@@ -133,8 +133,7 @@ def written(reference: str) -> str:
 
 def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
     """Return the policies in force and the facts that they are about."""
-    sign_in, user = access.sign_in, access.user
-    runtime().directory.refresh(user)
+    sign_in, user = access.sign_in, runtime().directory.refreshed(access.user)
     policy_set = policies.load(access.current.policy_version)
     level, risk_at = _user_risk(user, sign_in)
     facts = AccessRequest(
@@ -176,7 +175,7 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
     return policy_set, facts
 
 
-def _asks_about_stopped(user: User, sign_in: SignIn) -> bool:
+def _asks_about_stopped(user: UserFacts, sign_in: SignInFacts) -> bool:
     """Whether to ask about a stopped sign-in: once, in a sign-in that is without risk and not the password alone."""
     if not user.risk_level or sign_in.completed_at is not None or sign_in.reviewed_at is not None:
         return False
@@ -184,7 +183,7 @@ def _asks_about_stopped(user: User, sign_in: SignIn) -> bool:
     return is_trustworthy and protection.stopped_sign_in(user.id, but=sign_in.id) is not None
 
 
-def _user_risk(user: User, sign_in: SignIn) -> tuple[RiskLevel, datetime | None]:
+def _user_risk(user: UserFacts, sign_in: SignInFacts) -> tuple[RiskLevel, datetime | None]:
     if not user.risk_level:
         return RiskLevel.NONE, None
     but = sign_in.id if sign_in.completed_at is None else None

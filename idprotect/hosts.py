@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select
 
 from idprotect import usernames
 from idprotect.errors import ConfigurationError, InteractionError
-from idprotect.models import User, dialect, insert, new_id, session
+from idprotect.models import User, UserFacts, dialect, insert, new_id, session
 from idprotect.passwords import USED
 from idprotect.runtime import runtime
 
@@ -151,16 +151,13 @@ class HostDirectory:
     def shadow(self, host_user: Any) -> User:
         """Return our row for a host's user, made when it is not there yet."""
         user = self.known(host_user) or self._create(host_user)
-        self._copy(host_user, user)
+        self._with(user, self._told(host_user, user))
         return user
 
-    def refresh(self, user: User) -> None:
-        """Bring our row up to date; a user the host no longer knows is disabled."""
+    def refreshed(self, user: UserFacts) -> UserFacts:
+        """Return the user as the host knows it now; one that it no longer knows is disabled."""
         host_user = self._host_user(user)
-        if host_user is None:
-            user.enabled = False
-        else:
-            self._copy(host_user, user)
+        return self._with(user, self._told(host_user, user) if host_user is not None else {"enabled": False})
 
     def is_kept_elsewhere(self, user: User) -> bool:
         """Whether the host knows the user, and our row would only come back."""
@@ -195,17 +192,28 @@ class HostDirectory:
         user.must_change_password = False
         user.temporary_password_hash = user.temporary_password_expires_at = None
 
-    def claims(self, user: User) -> dict[str, Any]:
+    def claims(self, user: UserFacts) -> dict[str, Any]:
         """Return the host's claims."""
         host_user = self._host_user(user)
         return dict(self.host.claims(host_user)) if host_user is not None else {}
 
-    def _host_user(self, user: User | None) -> Any | None:
+    def _host_user(self, user: UserFacts | None) -> Any | None:
         return self.host.get(user.host_id) if user is not None and user.host_id is not None else None
 
-    def _copy(self, host_user: Any, user: User) -> None:
+    def _with(self, user: UserFacts, told: Mapping[str, Any]) -> UserFacts:
+        """Return a user with what the host told; our row is written where it was not so."""
+        changes = {name: value for name, value in told.items() if getattr(user, name) != value}
+        if not changes:
+            return user
+        row = session().get_one(User, user.id)
+        for name, value in changes.items():
+            setattr(row, name, value)
+        return row
+
+    def _told(self, host_user: Any, user: UserFacts) -> dict[str, Any]:
+        """Return what the host says of a user, as columns of our row."""
         claims = self.host.claims(host_user)
-        fresh = {
+        return {
             "username": self._free_name(host_user, user.username),
             "enabled": self.host.is_enabled(host_user),
             "groups": sorted(self.host.groups(host_user)),
@@ -213,9 +221,6 @@ class HostDirectory:
             "name": str(claims.get("name", ""))[:LONGEST_NAME],
             "email": email if (email := claims.get("email")) and len(email) <= LONGEST_MAIL else None,
         }
-        for name, value in fresh.items():
-            if getattr(user, name) != value:
-                setattr(user, name, value)
 
     def _free_name(self, host_user: Any, current: str) -> str:
         """Return the name that our row should have; *current* when that will do."""

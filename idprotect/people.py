@@ -11,7 +11,7 @@ from sqlalchemy import exists, select
 
 from idprotect import clock, protection, users
 from idprotect.conditional_access import AccessRequest, Control, PolicySet
-from idprotect.models import Authenticator, SignIn, User, session
+from idprotect.models import Authenticator, SignIn, User, UserFacts, session
 from idprotect.protection import recovery
 from idprotect.risk import RiskLevel
 from idprotect.runtime import network_of, runtime
@@ -69,7 +69,7 @@ def having_proved(request: AccessRequest, amr: Iterable[str]) -> AccessRequest:
     return replace(request, registered=True, mfa_at=request.at, amr=request.amr | {*amr, "mfa"})
 
 
-def strengths(user: User, policies: PolicySet) -> frozenset[str]:
+def strengths(user: UserFacts, policies: PolicySet) -> frozenset[str]:
     """Return which of the strengths that policies ask for a second factor of the user reaches."""
     if not policies.strengths:
         return frozenset()
@@ -82,7 +82,7 @@ def strengths(user: User, policies: PolicySet) -> frozenset[str]:
     return frozenset(str(strength) for strength in policies.strengths if strength.methods & methods)
 
 
-def recovers_without_password(user: User, policies: PolicySet) -> bool:
+def recovers_without_password(user: UserFacts, policies: PolicySet) -> bool:
     """Whether a policy asks for remediation, and a new password would not be the cure."""
     asked = any(Control.RISK_REMEDIATION in policy.controls for policy in policies.policies)
     return asked and bool(user.risk_level) and recovery.why_not(user) is None

@@ -12,7 +12,7 @@ from idprotect import simulated
 from idprotect.conditional_access import PolicySet
 from idprotect.intelligence import Intelligence
 from idprotect.keys import KeyRing
-from idprotect.models import User
+from idprotect.models import User, UserFacts
 from idprotect.passwords import Passwords
 from idprotect.risk import Detector, Network
 from idprotect.senders import Sender
@@ -28,8 +28,8 @@ class Directory(Protocol):
     def find(self, username: str) -> User | None:
         """Return the user of a name, as it was typed."""
 
-    def refresh(self, user: User) -> None:
-        """Bring groups, roles and ``enabled`` up to date."""
+    def refreshed(self, user: UserFacts) -> UserFacts:
+        """Return a user with name, groups, roles and ``enabled`` up to date; our row follows."""
 
     def verify_password(self, user: User | None, password: str) -> bool:
         """Compare a password, in the same time whether or not the user exists."""
@@ -43,7 +43,7 @@ class Directory(Protocol):
     def is_kept_elsewhere(self, user: User) -> bool:
         """Whether a host application knows the user, so that deleting our row would not delete them."""
 
-    def claims(self, user: User) -> dict[str, Any]:
+    def claims(self, user: UserFacts) -> dict[str, Any]:
         """Return the standard claims (OIDC Core section 5.1) that are known of the user."""
 
 

@@ -6,21 +6,33 @@ The only module that gives out, reads or replaces the sign-in cookie, an opaque 
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from flask import g
-from sqlalchemy import Select, bindparam, exists, select, update
+from sqlalchemy import bindparam, exists, select, update
 
 from idprotect import browser, clock, policies, session_moves, sessions
 from idprotect.keys import sha256
-from idprotect.models import Authenticator, SignIn, User, rows_changed, session
+from idprotect.models import (
+    BARE_SIGN_IN,
+    BARE_USER,
+    Authenticator,
+    SignIn,
+    SignInFacts,
+    User,
+    UserFacts,
+    rows_changed,
+    run,
+    session,
+    split,
+    table_of,
+)
 from idprotect.runtime import settings
 
 SEEN_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class Standing:
     """A sign-in and its user, with what a decision needs to know beside their rows.
 
     :param registered: the user has a second factor. A disabled one counts: whoever disabled it by guessing must not
@@ -28,29 +40,34 @@ class Current:
     :param policy_version: of the policies in force.
     """
 
-    sign_in: SignIn
-    user: User
+    sign_in: SignInFacts
+    user: UserFacts
     registered: bool
     policy_version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Current(Standing):
+    """The sign-in of a browser, and its user, as objects: pages change them."""
+
+    sign_in: SignIn
+    user: User
+
+
 # Everything that a decision needs to know is read at once, by statements that are built once: building one
 # costs more than running it.
-_FACTS = (
-    select(
-        SignIn,
-        User,
-        exists().where(
-            Authenticator.user_id == User.id,
-            Authenticator.confirmed_at.is_not(None),
-        ),
-        policies.NEWEST,
-    )
+_REGISTERED = exists().where(Authenticator.user_id == User.id, Authenticator.confirmed_at.is_not(None))
+_BY_COOKIE = (
+    select(SignIn, User, _REGISTERED, policies.NEWEST)
     .join(User, User.id == SignIn.user_id)
+    .where(SignIn.cookie_hash == bindparam("value"))
     .execution_options(populate_existing=True)
 )
-_BY_COOKIE = _FACTS.where(SignIn.cookie_hash == bindparam("value"))
-_BY_ID = _FACTS.where(SignIn.id == bindparam("value"))
+_BY_ID = (
+    select(*BARE_SIGN_IN.columns, *BARE_USER.columns, _REGISTERED, policies.NEWEST)
+    .join_from(table_of(SignIn), table_of(User), User.id == SignIn.user_id)
+    .where(SignIn.id == bindparam("sign_in_id"))
+)
 
 
 def current() -> Current | None:
@@ -62,9 +79,13 @@ def current() -> Current | None:
     return found
 
 
-def find(sign_in_id: str) -> Current | None:
+def find(sign_in_id: str) -> Standing | None:
     """Return a sign-in by its id, whatever became of it."""
-    return _read(_BY_ID, sign_in_id)
+    row = run(_BY_ID, sign_in_id=sign_in_id).first()
+    if row is None:
+        return None
+    sign_in, user, registered, policy_version = split(row, BARE_SIGN_IN, BARE_USER)
+    return Standing(sign_in, user, bool(registered), policy_version or 0)
 
 
 def begin(sign_in: SignIn) -> None:
@@ -93,7 +114,7 @@ def end(current: Current, reason: str) -> None:
 def _load(token: str | None) -> Current | None:
     if token is None:
         return None
-    found = _read(_BY_COOKIE, sha256(token))
+    found = _by_cookie(sha256(token))
     if found is None:
         return None
     sign_in, now = found.sign_in, clock.now()
@@ -106,6 +127,6 @@ def _load(token: str | None) -> Current | None:
     return found
 
 
-def _read(statement: "Select[Any]", value: str) -> Current | None:
-    row = session().execute(statement, {"value": value}).first()
+def _by_cookie(cookie_hash: str) -> Current | None:
+    row = session().execute(_BY_COOKIE, {"value": cookie_hash}).first()
     return Current(row[0], row[1], bool(row[2]), row[3] or 0) if row is not None else None

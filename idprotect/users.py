@@ -32,6 +32,7 @@ from idprotect.models import (
     SignIn,
     Token,
     User,
+    UserFacts,
     new_id,
     rows_changed,
     run,
@@ -70,8 +71,9 @@ class LocalDirectory:
             return None
         return session().scalar(_BY_NAME, {"username": canonical})
 
-    def refresh(self, user: User) -> None:
-        """Nothing to do: the row is the truth."""
+    def refreshed(self, user: UserFacts) -> UserFacts:
+        """Return the user as it is: the row is the truth."""
+        return user
 
     def is_kept_elsewhere(self, user: User) -> bool:
         """No: there is only our row."""
@@ -97,7 +99,7 @@ class LocalDirectory:
         user.must_change_password = False
         user.temporary_password_hash = user.temporary_password_expires_at = None
 
-    def claims(self, user: User) -> dict[str, Any]:
+    def claims(self, user: UserFacts) -> dict[str, Any]:
         """Return name, mail and user name, and what else is known."""
         claims = {**user.claims, "name": user.display_name, "preferred_username": user.username}
         verified = bool(claims.pop("email_verified", False))

@@ -16,7 +16,7 @@ from idprotect.api.reported import BODY, Reported
 from idprotect.api.reported import read as reported_in
 from idprotect.api.routes import Answer, Call, Route
 from idprotect.api.schemas import TEXT, shaped
-from idprotect.models import Client, RiskDetection, SignIn, User, session
+from idprotect.models import ClientRules, RiskDetection, SignIn, User, session
 from idprotect.risk import Finding
 from idprotect.risk.detections.reports import external_finding
 from idprotect.runtime import runtime
@@ -37,7 +37,9 @@ def _report(call: Call) -> Response:
     return answer
 
 
-def _store(client: Client, reported: Reported, finding: Finding, user: User, sign_in: SignIn | None) -> bool:
+def _store(
+    client: ClientRules, reported: Reported, finding: Finding, user: User, sign_in: SignIn | None
+) -> bool:
     """Store a finding once by the client's own id; return whether it is new."""
     client_id, user_id, sign_in_id = client.id, user.id, sign_in.id if sign_in else None
     protection.hold(user_id)

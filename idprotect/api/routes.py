@@ -12,7 +12,7 @@ from idprotect import roles
 from idprotect.api import bearer
 from idprotect.api.problems import Problem
 from idprotect.api.schemas import Body, Kind, Member, Schema, Text, Whole
-from idprotect.models import Client
+from idprotect.models import ClientRules
 from idprotect.triage import Actor
 
 LONGEST_ID = 128
@@ -28,7 +28,7 @@ class Call:
     :param body: the members of the body, checked.
     """
 
-    client: Client
+    client: ClientRules
     scopes: frozenset[str]
     path: Mapping[str, Any]
     query: Mapping[str, Any]

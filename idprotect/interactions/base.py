@@ -9,9 +9,10 @@ from flask import request, url_for
 from idprotect.browser import Visitor
 from idprotect.conditional_access import Step
 from idprotect.forms import PageForm
-from idprotect.gate import Access, Verdict
+from idprotect.gate import Verdict
 from idprotect.models import SignIn, User
 from idprotect.pendings import Pending
+from idprotect.session_cookie import Current
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Page:
 class Visit:
     """One visit of a page: who waits for what, what was decided, and what is submitted."""
 
-    access: Access
+    current: Current
     verdict: Verdict
     pending: Pending
     visitor: Visitor
@@ -35,12 +36,12 @@ class Visit:
     @property
     def user(self) -> User:
         """Who is signing in."""
-        return self.access.user
+        return self.current.user
 
     @property
     def sign_in(self) -> SignIn:
         """The sign-in that waits."""
-        return self.access.sign_in
+        return self.current.sign_in
 
     @property
     def submitted(self) -> bool:

@@ -22,7 +22,7 @@ class ConsentPage:
 
     def show(self, visit: Visit, form: PageForm) -> Page:
         """Name the application and each thing it would see."""
-        client = session().get_one(Client, visit.access.client_id)
+        client = session().get_one(Client, visit.pending.client_id)
         scopes = [scope for scope in SCOPES if scope in visit.pending.scopes] + [
             scope for scope in visit.pending.scopes if scope not in SCOPES
         ]
@@ -55,7 +55,7 @@ class ConsentPage:
             return "deny"
         if answer != "allow":
             raise InteractionError("Please choose.")
-        consents.give(visit.user, visit.access.client_id, frozenset(visit.pending.scopes))
+        consents.give(visit.user, visit.pending.client_id, frozenset(visit.pending.scopes))
         pendings.note_consent(visit.pending)
         session().commit()
         return None

@@ -1,5 +1,6 @@
 """What is stored."""
 
+from idprotect.models.bare import Bare, split
 from idprotect.models.base import (
     Base,
     add,
@@ -14,6 +15,7 @@ from idprotect.models.base import (
 )
 from idprotect.models.client_error import ClientError
 from idprotect.models.oauth import (
+    BARE_CLIENT,
     AuthorizationCode,
     Client,
     ClientRules,
@@ -26,8 +28,9 @@ from idprotect.models.oauth import (
 )
 from idprotect.models.policy import PolicyVersion, Receipt
 from idprotect.models.risk import ClientNetwork, RiskCount, RiskProfile
-from idprotect.models.sign_in import RiskDetection, RiskHistory, SignIn
+from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
 from idprotect.models.user import (
+    BARE_USER,
     AuditEvent,
     AuditHead,
     Authenticator,
@@ -36,13 +39,18 @@ from idprotect.models.user import (
     RecoveryCode,
     Throttle,
     User,
+    UserFacts,
 )
 
 __all__ = [
+    "BARE_CLIENT",
+    "BARE_SIGN_IN",
+    "BARE_USER",
     "AuditEvent",
     "AuditHead",
     "Authenticator",
     "AuthorizationCode",
+    "Bare",
     "Base",
     "Challenge",
     "Client",
@@ -62,10 +70,12 @@ __all__ = [
     "RiskHistory",
     "RiskProfile",
     "SignIn",
+    "SignInFacts",
     "Throttle",
     "Token",
     "UsedJwt",
     "User",
+    "UserFacts",
     "add",
     "dialect",
     "has_session",
@@ -74,5 +84,6 @@ __all__ = [
     "rows_changed",
     "run",
     "session",
+    "split",
     "table_of",
 ]

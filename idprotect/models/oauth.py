@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock, redirect_uris
 from idprotect.keys import sha256
+from idprotect.models.bare import Bare
 from idprotect.models.base import Base, new_id
 from idprotect.registration import OWN_SCOPE
 
@@ -202,6 +203,10 @@ class UsedJwt(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+#: For whoever reads it, as the object for whoever changes it.
+BARE_CLIENT = Bare(Client, ClientRules)
 
 
 class AuthorizationCode(Base):

@@ -1,18 +1,58 @@
 """What happened at each sign-in, and what was found suspicious. These rows outlive their user."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
+from idprotect.models.bare import Bare
 from idprotect.models.base import Base, new_id, partial_index
 from idprotect.risk import About, RiskDetail, RiskLevel, RiskState
 from idprotect.risk.detections.reports import ADMIN_CONFIRMED
 
 
-class SignIn(Base):
+class SignInFacts:
+    """What a decision needs to know of a sign-in, of its object or of its bare row alike."""
+
+    if TYPE_CHECKING:
+        id: Any
+        user_id: Any
+        signed_in_at: Any
+        authenticated_at: Any
+        amr: Any
+        mfa_at: Any
+        noticed_at: Any
+        registration_skipped_at: Any
+        reviewed_at: Any
+        ip_address: Any
+        platform: Any
+        country: Any
+        known_device: Any
+        completed_at: Any
+        ended_at: Any
+        risk_level: Any
+        session_level: Any
+        session_level_at: Any
+
+    @property
+    def risk(self) -> RiskLevel:
+        """The frozen real-time level."""
+        return RiskLevel(self.risk_level)
+
+    @property
+    def session_risk(self) -> RiskLevel:
+        """How risky its cookie was used since."""
+        return RiskLevel(self.session_level)
+
+    @property
+    def acr(self) -> str:
+        """The class reached: ``aal2`` with a second factor, else ``aal1`` (NIST SP 800-63B)."""
+        return "aal2" if "mfa" in self.amr else "aal1"
+
+
+class SignIn(SignInFacts, Base):
     """One act of signing in, good or bad; a good one is the session, as long as it has a cookie.
 
     :ivar signed_in_at: when the password was found right.
@@ -92,20 +132,9 @@ class SignIn(Base):
         partial_index("ix_idprotect_sign_in_risky", "signed_in_at", "id", where="risk_state != 'none'"),
     )
 
-    @property
-    def risk(self) -> RiskLevel:
-        """The frozen real-time level."""
-        return RiskLevel(self.risk_level)
 
-    @property
-    def session_risk(self) -> RiskLevel:
-        """How risky its cookie was used since."""
-        return RiskLevel(self.session_level)
-
-    @property
-    def acr(self) -> str:
-        """The class reached: ``aal2`` with a second factor, else ``aal1`` (NIST SP 800-63B)."""
-        return "aal2" if "mfa" in self.amr else "aal1"
+#: For decisions, which look at none of what it was judged by.
+BARE_SIGN_IN = Bare(SignIn, SignInFacts, {"signals", "session_signals", "not_evaluated", "user_agent"})
 
 
 class RiskDetection(Base):

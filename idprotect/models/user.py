@@ -1,18 +1,45 @@
 """Who signs in: users, their authenticators, recovery codes, challenges and known devices."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_login import UserMixin
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
+from idprotect.models.bare import Bare
 from idprotect.models.base import Base, new_id, partial_index
 from idprotect.risk import RiskDetail, RiskLevel, RiskState
 
 
-class User(UserMixin, Base):  # type: ignore[misc]
+class UserFacts:
+    """What a decision and an application need to know of a user, of the object or of its bare row alike."""
+
+    if TYPE_CHECKING:
+        id: Any
+        username: Any
+        host_id: Any
+        name: Any
+        email: Any
+        claims: Any
+        groups: Any
+        roles: Any
+        enabled: Any
+        password_hash: Any
+        temporary_password_hash: Any
+        must_change_password: Any
+        risk_level: Any
+        recovered_at: Any
+        registration_prompted_at: Any
+
+    @property
+    def display_name(self) -> str:
+        """What to call the person on a page."""
+        return str(self.name or self.username)
+
+
+class User(UserFacts, UserMixin, Base):  # type: ignore[misc]
     """One person. In a host application this row shadows the host's own, and has no password.
 
     :ivar id: the opaque ``sub``, never reassigned.
@@ -68,10 +95,8 @@ class User(UserMixin, Base):  # type: ignore[misc]
         """The level of the identity now."""
         return RiskLevel(self.risk_level)
 
-    @property
-    def display_name(self) -> str:
-        """What to call the person on a page."""
-        return self.name or self.username
+
+BARE_USER = Bare(User, UserFacts, {"password_history"})
 
 
 class Authenticator(Base):

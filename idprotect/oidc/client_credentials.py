@@ -5,6 +5,7 @@ token by reference, minutes to live, without refresh token; it is as good as its
 """
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
@@ -12,16 +13,18 @@ from sqlalchemy import bindparam, select
 
 from idprotect import clock, workloads
 from idprotect.keys import sha256
-from idprotect.models import Client, ClientRules, Token, session
+from idprotect.models import BARE_CLIENT, Bare, Client, ClientRules, Token, run, session, split, table_of
 from idprotect.oidc.issuing import Issuing
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.registration import CLIENT_CREDENTIALS, CONFIDENTIAL_METHODS, OWN_SCOPES
 from idprotect.runtime import settings
 
+_tokens = table_of(Token)
+_PARTS = (Bare(Token, SimpleNamespace), BARE_CLIENT)
 _TOKEN = (
-    select(Token, Client)
-    .join(Client, Client.id == Token.client_id)
-    .where(Token.access_hash == bindparam("hash"), Token.user_id.is_(None))
+    select(*[column for part in _PARTS for column in part.columns])
+    .join_from(_tokens, table_of(Client), Client.id == Token.client_id)
+    .where(_tokens.c.access_hash == bindparam("hash"), _tokens.c.user_id.is_(None))
 )
 
 
@@ -53,8 +56,8 @@ class ClientCredentialsGrant(Issuing, grants.ClientCredentialsGrant):  # type: i
 class ClientToken:
     """An access token that a client holds for itself."""
 
-    token: Token
-    client: Client
+    token: Any
+    client: ClientRules
     is_refresh: bool = False
 
     @property
@@ -105,5 +108,5 @@ class ClientToken:
 
 def find(value: str) -> ClientToken | None:
     """Find a client's own access token by its value, whatever became of it."""
-    row = session().execute(_TOKEN, {"hash": sha256(value)}).first()
-    return ClientToken(row[0], row[1]) if row is not None else None
+    row = run(_TOKEN, hash=sha256(value)).first()
+    return ClientToken(*split(row, *_PARTS)) if row is not None else None

@@ -19,6 +19,7 @@ from idprotect.models import (
     SignIn,
     Token,
     User,
+    UserFacts,
     add,
     new_id,
     rows_changed,
@@ -145,7 +146,7 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
             return None
         return StoredCode(row) if row.expires_at > clock.now() else None
 
-    def authenticate_user(self, authorization_code: "StoredCode") -> User | None:
+    def authenticate_user(self, authorization_code: "StoredCode") -> UserFacts | None:
         """Use the code up, then ask the gate; whoever is not let in now gets no token either."""
         if run(_USE_CODE, hash=authorization_code.code_hash, now=clock.now()).rowcount != 1:
             session().rollback()
@@ -187,7 +188,7 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
         alive = row.revoked_at is None and min(row.refresh_expires_at, row.family_expires_at) > now
         return StoredToken(row) if alive else None
 
-    def authenticate_user(self, refresh_token: "StoredToken") -> User | None:
+    def authenticate_user(self, refresh_token: "StoredToken") -> UserFacts | None:
         """Ask the gate first, so that a refused refresh token works again after recovery; then rotate it."""
         user = _ask(refresh_token, self.request.client, Endpoint.REFRESH)
         if run(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()).rowcount != 1:
@@ -243,7 +244,7 @@ def revoke_family(member: Any) -> None:
         pass
 
 
-def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> User:
+def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> UserFacts:
     """Return the user, if the gate lets this sign-in have tokens for this client now."""
     current = session_cookie.find(proved.sign_in_id)
     if current is None or current.sign_in.ended_at is not None:
@@ -260,10 +261,10 @@ def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> User:
 def _reused(row: Any, event: Event) -> None:
     """RFC 6749 section 4.1.2, RFC 9700 section 4.14: what comes twice was stolen; nothing that came of it is safe."""
     revoke_family(row)
-    current = session_cookie.find(row.sign_in_id)
-    if current is not None and not protection.was_raised(current.sign_in, AnomalousToken.name):
+    sign_in, user = session().get(SignIn, row.sign_in_id), session().get(User, row.user_id)
+    if sign_in is not None and user is not None and not protection.was_raised(sign_in, AnomalousToken.name):
         what = "a code" if event is Event.CODE_REUSED else "a refresh token"
-        protection.raise_detection(current.user, reused(what), current.sign_in)
+        protection.raise_detection(user, reused(what), sign_in)
     audit.record(
         event, actor="anonymous", user_id=row.user_id, sign_in_id=row.sign_in_id, client_id=row.client_id
     )

@@ -7,7 +7,7 @@ from authlib.oidc.core import OpenIDCode
 from authlib.oidc.core.grants.util import create_half_hash
 
 from idprotect import clock, standard_claims
-from idprotect.models import User
+from idprotect.models import UserFacts
 from idprotect.oidc.signing import sign
 from idprotect.runtime import runtime, settings
 
@@ -58,7 +58,7 @@ class RefreshedIdToken(IdToken):
             super().process_token(grant, response)
 
 
-def user_claims(user: User, scope: str, names: Iterable[str] = ()) -> dict[str, Any]:
+def user_claims(user: UserFacts, scope: str, names: Iterable[str] = ()) -> dict[str, Any]:
     """Return the claims that the scopes allow (OIDC Core section 5.4), and those that were granted by name."""
     wanted = standard_claims.of_scopes(scope.split()) | set(names) & standard_claims.ALL
     known = runtime().directory.claims(user)

@@ -5,16 +5,33 @@ A token is as good as its client, its sign-in and its user are now; each use loo
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, or_, select, update
 
 from idprotect import clock, gate, session_cookie
 from idprotect.gate import Access
 from idprotect.keys import sha256
-from idprotect.models import Client, SignIn, Token, User, session
+from idprotect.models import (
+    BARE_CLIENT,
+    BARE_SIGN_IN,
+    BARE_USER,
+    Bare,
+    Client,
+    ClientRules,
+    SignIn,
+    SignInFacts,
+    Token,
+    User,
+    UserFacts,
+    run,
+    session,
+    split,
+    table_of,
+)
 from idprotect.oidc import client_credentials
 from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import revoke_family
@@ -29,10 +46,10 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 class Presented:
     """A token that somebody presented, with everything its worth depends on."""
 
-    token: Token
-    client: Client
-    sign_in: SignIn
-    user: User
+    token: Any
+    client: ClientRules
+    sign_in: SignInFacts
+    user: UserFacts
     is_refresh: bool
 
     @property
@@ -51,8 +68,7 @@ class Presented:
             return False
         if not self.client.has_scopes(token.granted_scope):
             return False
-        user = self.user
-        runtime().directory.refresh(user)
+        user = runtime().directory.refreshed(self.user)
         is_at_risk = user.risk_level or self.sign_in.session_level
         if not self.is_refresh and user.enabled and not is_at_risk and not user.must_change_password:
             return True  # nothing has come up since the gate let it out, minutes ago
@@ -66,8 +82,8 @@ class Presented:
         """When it ends, if nothing ends it before."""
         token = self.token
         if self.is_refresh and token.refresh_expires_at is not None:
-            return min(token.refresh_expires_at, token.family_expires_at)
-        return token.access_expires_at
+            return min(token.refresh_expires_at, token.family_expires_at)  # type: ignore[no-any-return]
+        return cast(datetime, token.access_expires_at)
 
     def is_expired(self) -> bool:
         """Say no: Authlib asks twice, and :meth:`is_revoked` knows everything."""
@@ -77,27 +93,31 @@ class Presented:
         """Whether it may not be used, for whatever reason."""
         return not self.active
 
-    def check_client(self, client: Client) -> bool:
+    def check_client(self, client: ClientRules) -> bool:
         """Whether it was issued to this client."""
-        return self.token.client_id == client.id
+        return bool(self.token.client_id == client.id)
 
 
+_tokens = table_of(Token)
+_PARTS = (Bare(Token, SimpleNamespace), BARE_CLIENT, BARE_SIGN_IN, BARE_USER)
 _TOKEN = (
-    select(Token, Client, SignIn, User)
-    .join(Client, Client.id == Token.client_id)
-    .join(SignIn, SignIn.id == Token.sign_in_id)
-    .join(User, User.id == Token.user_id)
-    .where(or_(Token.access_hash == bindparam("hash"), Token.refresh_hash == bindparam("hash")))
+    select(*[column for part in _PARTS for column in part.columns])
+    .select_from(_tokens)
+    .join(table_of(Client), Client.id == Token.client_id)
+    .join(table_of(SignIn), SignIn.id == Token.sign_in_id)
+    .join(table_of(User), User.id == Token.user_id)
+    .where(or_(_tokens.c.access_hash == bindparam("hash"), _tokens.c.refresh_hash == bindparam("hash")))
 )
+_END_ACCESS = update(_tokens).where(_tokens.c.id == bindparam("token_id")).values(access_expires_at=LONG_AGO)
 
 
 def find(value: str) -> Presented | None:
     """Find an access or refresh token by its value, whatever became of it."""
     hashed = sha256(value)
-    row = session().execute(_TOKEN, {"hash": hashed}).first()
+    row = run(_TOKEN, hash=hashed).first()
     if row is None:
         return None
-    token, client, sign_in, user = row
+    token, client, sign_in, user = split(row, *_PARTS)
     return Presented(token, client, sign_in, user, is_refresh=token.refresh_hash == hashed)
 
 
@@ -110,7 +130,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         """Find the token; the hint is not needed."""
         return find(token_string) or client_credentials.find(token_string)
 
-    def check_permission(self, token: Presented | ClientToken, client: Client, request: Any) -> bool:
+    def check_permission(self, token: Presented | ClientToken, client: ClientRules, request: Any) -> bool:
         """A client learns about its own tokens only; of others it hears that they are not active."""
         return token.check_client(client)
 
@@ -151,5 +171,5 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
         if token.is_refresh:
             revoke_family(token.token)
         else:
-            token.token.access_expires_at = LONG_AGO
+            run(_END_ACCESS, token_id=token.token.id)
         session().commit()

@@ -8,7 +8,7 @@ the risk. It would not cure a password that somebody else knows, so with one it 
 from idprotect import audit, clock
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
-from idprotect.models import SignIn, User
+from idprotect.models import SignIn, User, UserFacts
 from idprotect.protection.closing import close, end
 from idprotect.protection.standing import hold, open_detections
 from idprotect.risk import RiskEvent
@@ -42,7 +42,7 @@ def finish(user: User, sign_in: SignIn) -> None:
     close(user.id, RiskEvent.SESSIONS_REVOKED, user.username, cause, acting=sign_in)
 
 
-def why_not(user: User) -> str | None:
+def why_not(user: UserFacts) -> str | None:
     """Return why recovery without a password would not cure a user, None when it would."""
     names = {detection.name for detection in open_detections(user.id)}
     if not names:
@@ -53,6 +53,6 @@ def why_not(user: User) -> str | None:
     return f"somebody else may know the password ({', '.join(others)})"
 
 
-def _has_password(user: User) -> bool:
+def _has_password(user: UserFacts) -> bool:
     """Whether there is one; a host application keeps its users' elsewhere."""
     return bool(user.host_id or user.password_hash or user.temporary_password_hash)

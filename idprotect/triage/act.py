@@ -217,7 +217,5 @@ def _count(model: Any, *conditions: Any) -> int:
 def _user(user_id: str | None) -> User | None:
     user = session().get(User, user_id) if user_id else None
     if user is not None:
-        runtime().directory.refresh(
-            user
-        )  # a host application may have made somebody an administrator just now
+        runtime().directory.refreshed(user)  # the host may have made somebody an administrator just now
     return user

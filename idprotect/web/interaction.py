@@ -8,7 +8,7 @@ from idprotect.conditional_access import Step
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.flow import ask, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
-from idprotect.gate import Access, Endpoint
+from idprotect.gate import Endpoint
 from idprotect.interactions import INTERACTIONS, Page, Visit
 from idprotect.models import Client, session
 from idprotect.pages import allow_form_to, render
@@ -34,8 +34,7 @@ def interaction(pending_id: str, step: str) -> Response:
     current, verdict = stop.current, stop.verdict
     if current is None or verdict is None or verdict.decision.first != step or step == Step.SIGN_IN:
         return redirect(resume_url, 303)
-    access = Access(current, wanted.client_id, wanted.scopes)
-    visit = Visit(access, verdict, pending, browser.visitor(), Step(step))
+    visit = Visit(current, verdict, pending, browser.visitor(), Step(step))
     return _visit(visit, resume_url)
 
 

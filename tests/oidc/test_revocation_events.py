@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete
 
 from idprotect import clients, consents, protection, sessions, users
-from idprotect.models import SignIn, User, session
+from idprotect.models import SignIn, User, UserFacts, session
 from idprotect.users import LocalDirectory
 from tests.oidc.server import Application, Person, Server, error_of, user_of
 
@@ -258,11 +258,12 @@ def test_a_user_whom_the_host_application_disables_is_refused_at_once(
     """Section 7: our row is a shadow of the host's, and is looked after before a token is believed."""
     held = hold(server)
 
-    def refresh(self: LocalDirectory, user: User) -> None:
+    def refreshed(self: LocalDirectory, user: UserFacts) -> UserFacts:
         if user.id == held.person.user_id:
             user.enabled = False
+        return user
 
-    monkeypatch.setattr(LocalDirectory, "refresh", refresh)
+    monkeypatch.setattr(LocalDirectory, "refreshed", refreshed)
     assert held.application.userinfo(held.tokens["access_token"]).status_code == 401
     assert held.alive() == NOTHING
 
