@@ -60,6 +60,8 @@ class Event(StrEnum):
     CLIENT_ANOMALOUS = "client:anomalous"
     CLIENT_DISMISSED = "client:dismissed"
     CLIENT_REMEDIATED = "client:remediated"
+    ADDRESSES_CONFIRMED = "addresses:confirmed"
+    ADDRESSES_WITHDRAWN = "addresses:withdrawn"
     KEYS_ROTATED = "keys:rotated"
     MESSAGE_FAILED = "message:failed"
     AUDIT_PURGED = "audit:purged"

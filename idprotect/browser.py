@@ -4,14 +4,12 @@ Everything here is a claim of the client. Claims can raise risk; only what the s
 unguessable cookie, can make a browser familiar.
 """
 
-import ipaddress
 import secrets
 from dataclasses import dataclass
-from functools import lru_cache
 
 from flask import Response, after_this_request, g, request
 
-from idprotect import user_agents
+from idprotect import client_address, user_agents
 from idprotect.keys import sha256
 from idprotect.runtime import runtime, settings
 
@@ -22,14 +20,13 @@ DEVICE_LIFETIME = 400 * 86400  # the longest a browser keeps a cookie
 LONGEST_USER_AGENT = 512
 LONGEST_HINT = 64
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """What is known of the browser before anybody signed in.
 
     :param ip_address: canonical, None when it cannot be told; never a guess.
+    :param is_direct: nothing speaks for a proxy in between.
     :param device_token: value of the device cookie.
     :param platform_version, model: client hints (``Sec-CH-UA-…``); None when not sent.
     """
@@ -41,6 +38,7 @@ class Visitor:
     device_token: str | None
     platform_version: str | None = None
     model: str | None = None
+    is_direct: bool = False
 
     @property
     def device_hash(self) -> str | None:
@@ -60,23 +58,31 @@ def visitor() -> Visitor:
         read_cookie(DEVICE),
         _hint("Platform-Version"),
         _hint("Model"),
+        is_direct(),
     )
 
 
 def ip_address() -> str | None:
-    """Return the peer's address, or the right-most hop that is no proxy of ours when the peer is one."""
-    hops = [request.remote_addr or ""]
-    if "X-Forwarded-For" in request.headers:
-        hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")] + hops
-    trusted = _networks(tuple(settings().trusted_proxies))
-    address: IpAddress | None = None
-    for hop in reversed(hops):
-        address = _canonical_address(hop)
-        if address is None or not any(
-            network.version == address.version and address in network for network in trusted
-        ):
-            break
-    return str(address) if address is not None else None
+    """Return the client's address: the peer's, or the right-most hop that is no proxy of ours when the peer is one."""
+    return client_address.of(*_whence(), settings().trusted_proxies)
+
+
+def is_direct() -> bool:
+    """Whether nothing speaks for a proxy in between."""
+    return client_address.is_plain(_whence()[0], _forwarding_headers(), settings().trusted_proxies)
+
+
+def trail() -> client_address.Trail:
+    """Return how the client's address was found, hop by hop."""
+    return client_address.follow(*_whence(), _forwarding_headers(), settings().trusted_proxies)
+
+
+def _whence() -> tuple[str, str | None]:
+    return request.remote_addr or "", request.headers.get(client_address.FORWARDED_FOR)
+
+
+def _forwarding_headers() -> list[str]:
+    return [name for name in client_address.HEADERS if name in request.headers]
 
 
 def printable(text: str) -> str:
@@ -142,23 +148,6 @@ def set_cookie(name: str, value: str, max_age: int | None = None) -> None:
 def _full_name(name: str) -> str:
     # Over http (development on localhost) a browser would not store a __Host- cookie.
     return f"__Host-{name}" if settings().is_https else name
-
-
-@lru_cache(maxsize=64)
-def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-def _canonical_address(text: str) -> IpAddress | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id:
-            return None
-        return address.ipv4_mapped or address
-    return address
 
 
 def ask_for_hints(response: Response) -> None:

@@ -151,7 +151,8 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         session_risk_at=sign_in.session_level_at,
         user_risk=level,
         user_risk_at=risk_at,
-        locations=policy_set.locations_of(sign_in.ip_address, sign_in.country),
+        # An address that is not judged by lies in no location.
+        locations=policy_set.locations_of(sign_in.ip_address if sign_in.site else None, sign_in.country),
         country=sign_in.country,
         platform=sign_in.platform,
         known_device=sign_in.known_device,

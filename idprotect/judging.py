@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from sqlalchemy import bindparam, select
 
-from idprotect import audit, clock, counts, learning, policies, user_agents
+from idprotect import address_trust, audit, clock, counts, learning, policies, user_agents
 from idprotect.audit import Event
 from idprotect.browser import Visitor
 from idprotect.errors import EvaluationError
@@ -87,7 +87,9 @@ def _known(attempt: Attempt) -> tuple[Profile, int]:
 
 def is_elsewhere(sign_in: SignIn, visitor: Visitor) -> bool:
     """Whether the cookie of a sign-in comes from another address or browser than it was last accepted from."""
-    return sign_in.site != site_of(visitor.ip_address) or sign_in.browser != browser_of(visitor.user_agent)
+    site = site_of(visitor)
+    has_moved = bool(sign_in.site and site) and sign_in.site != site
+    return has_moved or sign_in.browser != browser_of(visitor.user_agent)
 
 
 def session_attempt(sign_in: SignIn, visitor: Visitor, browser_id: str | None) -> Attempt:
@@ -96,9 +98,10 @@ def session_attempt(sign_in: SignIn, visitor: Visitor, browser_id: str | None) -
     return replace(attempt, session=sign_in.id, device=browser_id)
 
 
-def site_of(ip_address: str | None) -> str:
-    """Return the pseudonym of an address (IPv4, or IPv6 /64); empty when it is not known."""
-    return _pseudonyms(ip_address)[0] if ip_address is not None else ""
+def site_of(visitor: Visitor) -> str:
+    """Return the pseudonym of an address (IPv4, or IPv6 /64); empty when it is not known, or not judged by."""
+    address, _ = _address_of(visitor)
+    return _pseudonyms(address)[0] if address is not None else ""
 
 
 def browser_of(user_agent: str) -> str:
@@ -115,7 +118,7 @@ def place_of(network: Network | None) -> str | None:
 
 
 def _attempt(user_id: str | None, visitor: Visitor, kind: Kind) -> Attempt:
-    address = visitor.ip_address
+    address, unlocated = _address_of(visitor)
     site, block = _pseudonyms(address) if address is not None else ("", "")
     return Attempt(
         at=clock.now().timestamp(),
@@ -127,7 +130,14 @@ def _attempt(user_id: str | None, visitor: Visitor, kind: Kind) -> Attempt:
         block=block,
         platform_version=visitor.platform_version,
         model=visitor.model,
+        unlocated=unlocated,
     )
+
+
+def _address_of(visitor: Visitor) -> tuple[str | None, str]:
+    """Return the address to judge by, and why there is none where one is seen."""
+    why_not = address_trust.why_not(is_direct=visitor.is_direct) if visitor.ip_address is not None else ""
+    return (None, why_not) if why_not else (visitor.ip_address, "")
 
 
 def _pseudonyms(address: str) -> tuple[str, str]:

@@ -73,6 +73,8 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "locations.new": _POLICIES,
     "locations.one": _POLICIES,
     "locations.remove": _POLICIES,
+    "addresses.index": _READ,
+    "addresses.change": frozenset({Role.ADMINISTRATOR}),
     "acts.index": _ALL,
     "acts.act": _ALL,
 }

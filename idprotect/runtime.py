@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 from flask import current_app
@@ -64,6 +65,8 @@ class Runtime:
     sms: Sender
     mail: Sender
     policies: dict[int, PolicySet] = field(default_factory=dict)
+    #: When it was last seen that somebody confirmed the addresses of visitors.
+    addresses_confirmed_at: datetime | None = None
     server: Any = None
     #: Public keys of applications, as they were fetched.
     client_keys: Any = None

@@ -7,7 +7,7 @@ from functools import cache
 
 from sqlalchemy import Executable, bindparam, delete, func, select, update
 
-from idprotect import audit, browser, clock
+from idprotect import address_trust, audit, browser, clock
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
 from idprotect.models import ClientNetwork, dialect, insert, run, table_of
@@ -34,6 +34,8 @@ _LEVELS = select(_row.client_id, func.max(_row.risk_level).label("level")).group
 def observe(client_id: str) -> RiskLevel:
     """Judge right credentials by where they came from, remember that, and return the client's risk."""
     address = browser.ip_address()
+    if address_trust.why_not(is_direct=browser.is_direct()):
+        address = None
     network = network_of(address) if address is not None else None
     asn = (network.asn if network is not None else None) or UNKNOWN
     known = origins(client_id)

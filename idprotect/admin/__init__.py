@@ -8,6 +8,7 @@ from flask import Flask
 from flask_admin import Admin
 
 from idprotect.admin.acts_view import ActsView
+from idprotect.admin.address_view import AddressesView
 from idprotect.admin.application_view import ApplicationView
 from idprotect.admin.entry_view import LocationsView, OnePolicyView
 from idprotect.admin.overview import OverviewView
@@ -34,5 +35,6 @@ def create_console(app: Flask, url: str) -> Admin:
         PoliciesView("Policies", "Rules"),
         OnePolicyView("Policy", "Rules"),
         LocationsView("Named locations", "Rules"),
+        AddressesView("Visitors’ addresses", "Rules"),
     )
     return console

@@ -7,9 +7,10 @@ from datetime import timedelta
 from flask import url_for
 from sqlalchemy import exists, select
 
-from idprotect import clock, policies, users
+from idprotect import address_trust, clock, policies, users
 from idprotect.conditional_access import Control, Policy, PolicyState
 from idprotect.models import Authenticator, SignIn, User, session
+from idprotect.runtime import settings
 
 #: An administrator who was not here for so long may have left.
 STALE = timedelta(days=90)
@@ -30,7 +31,18 @@ class Advice:
 
 def advice() -> list[Advice]:
     """Return everything that should be mended."""
-    return [*_about_policies(), *_about_administrators()]
+    return [*_about_addresses(), *_about_policies(), *_about_administrators()]
+
+
+def _about_addresses() -> Iterator[Advice]:
+    if settings().development or address_trust.confirmation() is not None:
+        return
+    yield Advice(
+        "Nobody confirmed that the addresses of visitors are seen rightly. Behind a proxy, signals by address are not "
+        "evaluated until then.",
+        "flask idprotect proxy check",
+        url_for("idprotect_admin_addresses.index"),
+    )
 
 
 def _about_policies() -> Iterator[Advice]:

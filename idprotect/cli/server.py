@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from idprotect import audit, migrations, protection, retention, sessions
 from idprotect import settings as settings_module
+from idprotect.cli import proxy
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.cli.intelligence import summary
 from idprotect.models import User, session
@@ -32,7 +33,7 @@ def check() -> Result:
     intelligence = runtime().intelligence
     data = {row.name: summary(row) for row in intelligence.health()}
     data |= dict.fromkeys(intelligence.not_configured(), "not configured, so not evaluated")
-    return {"settings": rows, "data": data}
+    return {"settings": rows, "data": data, "addresses": proxy.standing()}
 
 
 @command(idprotect, "rotate-keys")

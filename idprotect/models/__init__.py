@@ -27,7 +27,7 @@ from idprotect.models.oauth import (
     UsedJwt,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
-from idprotect.models.risk import ClientNetwork, RiskCount, RiskProfile
+from idprotect.models.risk import AddressTrust, ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
 from idprotect.models.user import (
     BARE_USER,
@@ -46,6 +46,7 @@ __all__ = [
     "BARE_CLIENT",
     "BARE_SIGN_IN",
     "BARE_USER",
+    "AddressTrust",
     "AuditEvent",
     "AuditHead",
     "Authenticator",

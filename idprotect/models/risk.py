@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect.models.base import Base
@@ -46,6 +46,22 @@ class RiskCount(Base):
     accounts: Mapped[float]
     burst: Mapped[float]
     burst_accounts: Mapped[float]
+
+
+class AddressTrust(Base):
+    """What an administrator said of the addresses that visitors are seen at; the newest row counts.
+
+    :ivar proxies: those that were named then (``IDPROTECT_TRUSTED_PROXIES``): with others it has to be said again.
+    """
+
+    __tablename__ = "idprotect_address_trust"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    proxies: Mapped[str] = mapped_column(Text)
+    withdrawn: Mapped[bool]
+    by: Mapped[str] = mapped_column(String(256))
+    at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text)
 
 
 class ClientNetwork(Base):

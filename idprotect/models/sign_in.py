@@ -35,6 +35,7 @@ class SignInFacts:
         risk_level: Any
         session_level: Any
         session_level_at: Any
+        site: Any
 
     @property
     def risk(self) -> RiskLevel:

@@ -53,6 +53,10 @@ class Signals:
         """The address, with what is known of it; None: not even the address is known."""
         return self.attempt.network
 
+    def not_located(self, what: str) -> "NotEvaluated":
+        """Return the answer of a detector that needs to know where the attempt comes from, and what it missed."""
+        return NotEvaluated(self.attempt.unlocated or what)
+
     @property
     def known_device(self) -> bool:
         """Whether the browser holds a device cookie that the user is known by."""

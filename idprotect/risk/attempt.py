@@ -66,6 +66,7 @@ class Attempt:
     :param session: id of the session whose cookie was presented.
     :param round_trip_ms: time of one round trip on the network; None when not measured.
     :param password_ok: None for a session.
+    :param unlocated: why the address that is seen is not judged by; *network* is None then.
     """
 
     at: float
@@ -81,6 +82,7 @@ class Attempt:
     session: str | None = None
     round_trip_ms: float | None = None
     password_ok: bool | None = None
+    unlocated: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form in which it is stored."""

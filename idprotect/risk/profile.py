@@ -176,6 +176,10 @@ class Profile:
         seen = self.seen.get(f"{kind}:{value}")
         return seen.count if seen is not None and now - seen.last < FORGOTTEN_AFTER else 0
 
+    def knows(self, kind: str) -> bool:
+        """Whether any value of a kind was ever learnt; if not, that one is new says nothing."""
+        return any(key.startswith(f"{kind}:") for key in self.seen)
+
     def is_home(self, attempt: Attempt) -> bool:
         """Whether the user has often been at this address, and comes in a known browser: as sure as habits can be."""
         is_often = self.times("site", attempt.site, attempt.at) >= HABIT

@@ -110,6 +110,7 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "Roles",
         "Policies",
         "Named locations",
+        "Visitors’ addresses",
     ):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)

@@ -114,6 +114,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_id", "digest"),
     )
     op.create_table(
+        "idprotect_address_trust",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("proxies", sa.Text(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.Column("by", sa.String(length=256), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "idprotect_client_network",
         sa.Column("client_id", sa.String(length=128), nullable=False),
         sa.Column("asn", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -590,6 +600,7 @@ def downgrade() -> None:
     op.drop_table("idprotect_logout_notice")
     op.drop_table("idprotect_consent")
     op.drop_table("idprotect_client_network")
+    op.drop_table("idprotect_address_trust")
     op.drop_table("idprotect_client")
     with op.batch_alter_table("idprotect_authorization_code", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_authorization_code_expires_at"))

@@ -17,7 +17,7 @@ class AnonymousIp:
     def detect(self, signals: Signals) -> Answer:
         """Say whether the address is listed; without an address or a list, that nobody looked."""
         if signals.network is None:
-            return NotEvaluated("the address is not known")
+            return signals.not_located("the address is not known")
         if signals.network.anonymous is None:
             return NotEvaluated("no list of anonymisers is loaded")
         if not signals.network.anonymous:

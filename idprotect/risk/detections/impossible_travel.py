@@ -32,7 +32,7 @@ class ImpossibleTravel:
             return NotEvaluated("there is no earlier sign-in to compare with")
         distance, speed = kilometres(before, here), speed_kmh(before, here)
         if distance is None or speed is None:
-            return NotEvaluated("a place is not known")
+            return signals.not_located("a place is not known")
         if max(before.accuracy_km or 0, here.accuracy_km or 0) > COARSE_KM:
             return NotEvaluated("a location is too coarse")
         if speed <= self.fastest_kmh or distance < self.least_km:

@@ -24,7 +24,7 @@ class ListedIp:
         if not self.address_list:
             return NotEvaluated("there is no address list")
         if signals.network is None:
-            return NotEvaluated("the address is not known")
+            return signals.not_located("the address is not known")
         address = signals.network.address
         listed = signals.network.listings.get(self.address_list)
         if listed is None:

@@ -23,11 +23,13 @@ class NewCountry:
         """Compare the country with the user's, and with everyone's."""
         attempt, country = signals.attempt, signals.attempt.country
         if country is None:
-            return NotEvaluated("the country is not known")
+            return signals.not_located("the country is not known")
         if learning := signals.learning.reason(signals.profile, attempt.at):
             return NotEvaluated(learning)
         if signals.profile.times("country", country, attempt.at):
             return None
+        if signals.profile.learnt and not signals.profile.knows("country"):
+            return NotEvaluated("no country of the user's is known yet")
         here, all_users = (
             signals.counts.get(("country", country), NOBODY).users,
             signals.counts.get(TOTAL, NOBODY).users,

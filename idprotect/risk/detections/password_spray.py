@@ -27,7 +27,7 @@ class PasswordSpray:
         """Look at the failures of others from the same address, or the same network and browser."""
         attempt, profile, counts = signals.attempt, signals.profile, signals.counts
         if signals.network is None:
-            return NotEvaluated("the address is not known")
+            return signals.not_located("the address is not known")
         if profile.times("site", attempt.site, attempt.at) or signals.known_device:
             return None
         site = counts.get(("site", attempt.site), NOBODY)

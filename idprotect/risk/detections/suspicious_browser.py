@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
+from idprotect.risk.assessment import Answer, Finding, Signals
 from idprotect.risk.levels import About, RiskLevel
 from idprotect.risk.population import NOBODY, reaches
 
@@ -22,7 +22,7 @@ class SuspiciousBrowser:
         if attempt.device is None:
             return None
         if attempt.country is None:
-            return NotEvaluated("the country is not known")
+            return signals.not_located("the country is not known")
         everywhere = counts.get(("device", attempt.device), NOBODY).users
         here = counts.get(("device_country", f"{attempt.device} {attempt.country}"), NOBODY).users
         accounts = everywhere + (not signals.known_device)

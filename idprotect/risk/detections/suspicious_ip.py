@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from idprotect.risk.assessment import Answer, Finding, NotEvaluated, Signals
+from idprotect.risk.assessment import Answer, Finding, Signals
 from idprotect.risk.levels import About, RiskLevel
 from idprotect.risk.population import NOBODY, reaches
 
@@ -23,7 +23,7 @@ class SuspiciousIp:
         """Compare the recent failures from the address with the thresholds. The user's home is exempt."""
         attempt = signals.attempt
         if signals.network is None:
-            return NotEvaluated("the address is not known")
+            return signals.not_located("the address is not known")
         here = signals.counts.get(("site", attempt.site), NOBODY)
         if not reaches(here.burst, self.failures) or not reaches(here.burst_accounts, self.accounts):
             return None

@@ -41,6 +41,8 @@ def familiarity(attempt: Attempt, profile: Profile) -> Familiarity:
         return Familiarity.ASN
     if network.asn is None and attempt.country is None:
         return Familiarity.UNKNOWN
+    if profile.learnt and not profile.knows("site"):
+        return Familiarity.UNKNOWN  # the user was learnt while addresses were not known, or not judged by
     if attempt.country is not None and profile.times("country", attempt.country, now):
         return Familiarity.COUNTRY
     return Familiarity.NEW
