@@ -1,5 +1,6 @@
 """Registering applications, and what becomes of what they hold when they change."""
 
+import json
 import secrets
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,9 @@ from idprotect.errors import InteractionError, NotFound
 from idprotect.keys import sha256
 from idprotect.models import Client, new_id, session
 from idprotect.registration import Problem, Registration, RegistrationError
+from idprotect.runtime import settings
+from idprotect.senders import SendError
+from idprotect.senders.outgoing import get as fetch
 
 MIN_SECRET = 32
 #: A secret that is replaced may be used for as long beside the new one.
@@ -41,6 +45,7 @@ def create(
     """
     if problems := (*registration.problems(), *_given_problems(client_id, secret)):
         raise RegistrationError(problems)
+    _check_sector(registration)
     issued = (secret or secrets.token_urlsafe(32)) if registration.has_secret else None
     client = Client(id=client_id or new_id(), secret_hash=sha256(issued) if issued else None)
     _store(client, registration)
@@ -85,6 +90,11 @@ def change(client: Client, registration: Registration, by: str, reason: str = ""
     """
     registration.check()
     before = registration_of(client)
+    if (before.sector_identifier_uri, before.redirect_uris) != (
+        registration.sector_identifier_uri,
+        registration.redirect_uris,
+    ):
+        _check_sector(registration)
     _store(client, registration)
     after = registration_of(client)
     issued = _fit_secret(client, after)
@@ -192,6 +202,22 @@ def _held(registration: Registration) -> set[str]:
     audience = registration.access_token_audience
     held = {*registration.redirect_uris, *registration.grant_types, *scopes, method}
     return held | {audience} if audience else held
+
+
+def _check_sector(registration: Registration) -> None:
+    """Look whether the sector knows all redirect URIs (OIDC Registration section 5): it is told who its members are."""
+    uri = registration.sector_identifier_uri
+    if uri is None:
+        return
+    try:
+        document = fetch(uri, accept="application/json", this_machine=settings().development)
+        listed = json.loads(document)
+        missing = [member for member in registration.redirect_uris if member not in listed]
+    except (SendError, ValueError, TypeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, SendError) else "it is no list of URIs"
+        raise RegistrationError((Problem("sector_identifier_uri", reason),)) from None
+    if missing or not isinstance(listed, list):
+        raise RegistrationError((Problem("sector_identifier_uri", "it does not list every redirect URI"),))
 
 
 def _given_problems(client_id: str | None, secret: str | None) -> tuple[Problem, ...]:

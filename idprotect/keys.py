@@ -39,7 +39,7 @@ class KeyRing:
     """The keys in one folder.
 
     :param folder: created with mode 0700 when missing.
-    :param algorithm: of new signing keys and of signatures; keys of another one stay published.
+    :param algorithm: of signatures for which nobody wants another one; keys of others stay published.
     :raises ConfigurationError: when a key file can be read by others.
     """
 
@@ -87,18 +87,26 @@ class KeyRing:
             raise ConfigurationError("an encrypted field does not fit the field key") from None
         return plain.decode()
 
-    def signing_key(self) -> SigningKey:
-        """Return the newest signing key."""
-        return [key for key in self._signing_keys() if key.alg == self.algorithm][-1]
+    def signing_key(self, algorithm: str | None = None) -> SigningKey:
+        """Return the newest signing key of an algorithm, made when it is wanted for the first time."""
+        wanted = algorithm or self.algorithm
+        found = [key for key in self._signing_keys() if key.alg == wanted]
+        if not found:
+            self._make_signing_key(wanted, first=True)
+            self._loaded = None
+            found = [key for key in self._signing_keys() if key.alg == wanted]
+        return found[-1]
 
     def public_jwks(self) -> dict[str, Any]:
         """Return all published keys (RFC 7517), without private members."""
         return {"keys": [key.as_dict(private=False) for key in self._signing_keys()]}
 
     def rotate(self, *, emergency: bool = False) -> str:
-        """Make a new signing key and return its id; the old ones stay published unless *emergency*."""
+        """Make new signing keys and return the id of the usual one; the old ones stay published unless *emergency*."""
         old = sorted(self._signing_folder.glob("*.json"))
-        kid = self._make_signing_key()
+        for algorithm in {str(key.alg) for key in self._stored_signing_keys()} - {self.algorithm}:
+            self._make_signing_key(algorithm)
+        kid = self._make_signing_key(self.algorithm)
         if emergency:
             for path in old:
                 path.unlink(missing_ok=True)
@@ -119,7 +127,7 @@ class KeyRing:
     def _read_signing_keys(self) -> tuple[SigningKey, ...]:
         keys = self._stored_signing_keys()
         if not any(key.alg == self.algorithm for key in keys):
-            self._make_signing_key(first=True)
+            self._make_signing_key(self.algorithm, first=True)
             keys = self._stored_signing_keys()
         return keys
 
@@ -127,18 +135,18 @@ class KeyRing:
         paths = sorted(self._signing_folder.glob("*.json"))
         return tuple(cast(SigningKey, JWKRegistry.import_key(json.loads(self._read(path)))) for path in paths)
 
-    def _make_signing_key(self, *, first: bool = False) -> str:
+    def _make_signing_key(self, algorithm: str, *, first: bool = False) -> str:
         kid = secrets.token_hex(8)
-        members: KeyParameters = {"kid": kid, "use": "sig", "alg": self.algorithm}
+        members: KeyParameters = {"kid": kid, "use": "sig", "alg": algorithm}
         key: SigningKey
-        if self.algorithm == "ES256":
+        if algorithm == "ES256":
             key = ECKey.generate_key(CURVE, members, private=True)
-        elif self.algorithm == "EdDSA":
+        elif algorithm == "EdDSA":
             key = OKPKey.generate_key("Ed25519", members, private=True)
         else:
             key = RSAKey.generate_key(RSA_BITS, members, private=True)
         # All processes that start at once agree on the one file name of a first key.
-        name = f"{0:020d}-{self.algorithm}.json" if first else f"{time.time_ns():020d}-{kid}.json"
+        name = f"{0:020d}-{algorithm}.json" if first else f"{time.time_ns():020d}-{kid}.json"
         self._create(self._signing_folder / name, json.dumps(key.as_dict(private=True)).encode())
         return kid
 

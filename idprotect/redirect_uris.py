@@ -42,6 +42,20 @@ def problem(uri: str, *, native: bool) -> str | None:
     )
 
 
+def sector(sector_identifier_uri: str | None, uris: Sequence[str]) -> str | None:
+    """Return the sector that pairwise subjects are for: one host, or None (OIDC Core section 8.1).
+
+    A host of this machine is everybody's, and a scheme of one's own has none.
+    """
+    hosts = {_https_host(uri) for uri in ([sector_identifier_uri] if sector_identifier_uri else uris)}
+    return hosts.pop() if len(hosts) == 1 else None
+
+
+def _https_host(uri: str) -> str | None:
+    parts = urlsplit(uri)
+    return parts.hostname if parts.scheme == "https" else None
+
+
 def is_registered(uri: str, registered: Sequence[str], *, native: bool) -> bool:
     """Compare byte by byte; only a native client's port on the loopback address may vary (RFC 8252 section 7.3)."""
     if uri in registered:

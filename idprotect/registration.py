@@ -36,7 +36,17 @@ APPLICATION_TYPES = ("web", "native")
 #: Demanded; or of confidential clients, where no nonce comes; or not at all, for libraries that know neither.
 PKCE = ("required", "or_nonce", "optional")
 MAX_NAME = 128
+SUBJECT_TYPES = ("public", "pairwise")
+_SINGLE_URIS = (
+    "backchannel_logout_uri",
+    "jwks_uri",
+    "sector_identifier_uri",
+    "client_uri",
+    "policy_uri",
+    "tos_uri",
+)
 _ALGORITHMS = (
+    "id_token_signed_response_alg",
     "token_endpoint_auth_signing_alg",
     "request_object_signing_alg",
     "userinfo_signed_response_alg",
@@ -76,6 +86,9 @@ class Registration:
     :param application_type: of ``native`` ones loopback ports may vary, and schemes of their own are allowed.
     :param post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :param backchannel_logout_uri: where it is told that a sign-in ended; None: it is not told.
+    :param subject_type: ``pairwise``: it knows users by subjects that are its sector's own.
+    :param sector_identifier_uri: where all redirect URIs of the sector stand; else they have one host.
+    :param id_token_signed_response_alg: ID and logout tokens are signed so; None: as the server is set.
     :param userinfo_signed_response_alg: userinfo answers with a JWT signed so; None: in plain JSON.
     :param request_object_signing_alg: the only one that its request objects may be signed with; None: any of ours.
     :param require_signed_request_object: all its authorization requests are signed (RFC 9101).
@@ -100,6 +113,9 @@ class Registration:
     tos_uri: str | None = None
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None
+    subject_type: str = "public"
+    sector_identifier_uri: str | None = None
+    id_token_signed_response_alg: str | None = None
     userinfo_signed_response_alg: str | None = None
     request_object_signing_alg: str | None = None
     require_signed_request_object: bool = False
@@ -147,6 +163,7 @@ class Registration:
         single: dict[str, tuple[str, ...]] = {
             "token_endpoint_auth_method": AUTH_METHODS,
             "application_type": APPLICATION_TYPES,
+            "subject_type": SUBJECT_TYPES,
             "pkce": PKCE,
         }
         for field, allowed in single.items():
@@ -182,10 +199,18 @@ class Registration:
             for uri in getattr(self, field):
                 if reason := uris.problem(uri, native=native):
                     yield Problem(field, reason)
-        for field in ("backchannel_logout_uri", "jwks_uri", "client_uri", "policy_uri", "tos_uri"):
+        for field in _SINGLE_URIS:
             uri = getattr(self, field)
             if uri is not None and (reason := uris.problem(uri, native=False)):
                 yield Problem(field, reason)
+        if (
+            self.subject_type == "pairwise"
+            and uris.sector(self.sector_identifier_uri, self.redirect_uris) is None
+        ):
+            yield Problem(
+                "sector_identifier_uri",
+                "pairwise subjects need one https host of all redirect URIs, or a sector",
+            )
         if not self.redirect_uris and "authorization_code" in self.grant_types:
             yield Problem("redirect_uris", "at least one redirect URI is needed")
 

@@ -104,6 +104,21 @@ _METADATA = (
         help="The only one that its request objects may be signed with.",
     ),
     click.option(
+        "--pairwise",
+        "subject_type",
+        flag_value="pairwise",
+        help="It knows users by subjects that no application of another sector can compare.",
+    ),
+    click.option(
+        "--sector-identifier-uri", help="Where the sector lists its redirect URIs, if they have more hosts."
+    ),
+    click.option(
+        "--id-token-alg",
+        "id_token_signed_response_alg",
+        type=click.Choice(ALGORITHMS),
+        help="How its ID tokens are signed; otherwise as the server is set.",
+    ),
+    click.option(
         "--userinfo-signed",
         "userinfo_signed_response_alg",
         type=click.Choice(ALGORITHMS),

@@ -43,7 +43,10 @@ class ClientRules:
         access_token_audience: Any
         first_party: Any
         id_token_at_refresh: Any
+        id_token_signed_response_alg: Any
         userinfo_signed_response_alg: Any
+        subject_type: Any
+        sector_identifier_uri: Any
         enabled: Any
         valid_after: Any
 
@@ -51,6 +54,16 @@ class ClientRules:
     def client_id(self) -> str:
         """The identifier by Authlib's name."""
         return str(self.id)
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Whether it knows users by subjects that are its sector's own."""
+        return bool(self.subject_type == "pairwise")
+
+    @property
+    def sector(self) -> str:
+        """Whose clients know users by the same pairwise subjects (OIDC Core section 8.1); at worst it alone."""
+        return redirect_uris.sector(self.sector_identifier_uri, self.redirect_uris) or self.client_id
 
     @property
     def is_public(self) -> bool:
@@ -147,6 +160,9 @@ class Client(ClientRules, Base):
     access_token_audience: Mapped[str | None] = mapped_column(String(255))
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
+    subject_type: Mapped[str] = mapped_column(String(8), default="public")
+    sector_identifier_uri: Mapped[str | None] = mapped_column(Text)
+    id_token_signed_response_alg: Mapped[str | None] = mapped_column(String(16))
     userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(16))
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -194,6 +210,16 @@ class PushedRequest(Base):
     parameters: Mapped[dict[str, Any]]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
+
+
+class PairwiseSubject(Base):
+    """By what the applications of one sector know a user (OIDC Core section 8.1); it stays when the user is deleted."""
+
+    __tablename__ = "idprotect_pairwise_subject"
+
+    sector: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(32), unique=True)
 
 
 class UsedJwt(Base):

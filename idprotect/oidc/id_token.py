@@ -7,7 +7,8 @@ from authlib.oidc.core import OpenIDCode
 from authlib.oidc.core.grants.util import create_half_hash
 
 from idprotect import clock, standard_claims
-from idprotect.models import UserFacts
+from idprotect.models import ClientRules, UserFacts
+from idprotect.oidc import subjects
 from idprotect.oidc.signing import sign
 from idprotect.runtime import runtime, settings
 
@@ -27,23 +28,26 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
     def encode_id_token(self, token: dict[str, Any], request: Any) -> str:
         """Sign the claims about the sign-in that the code, or the refresh token, came of."""
         proved = request.authorization_code or request.refresh_token
-        now, algorithm = int(clock.now().timestamp()), runtime().keys.algorithm
+        client: ClientRules = request.client
+        now, algorithm = int(clock.now().timestamp()), client.id_token_signed_response_alg
         claims = {
             "iss": settings().issuer,
-            "sub": proved.user_id,
-            "aud": request.client.client_id,
+            "sub": subjects.of(client, proved.user_id),
+            "aud": client.id,
             "exp": now + LIFETIME,
             "iat": now,
             "auth_time": int(proved.auth_time.timestamp()),
             "acr": proved.acr,
             "amr": proved.amr,
             "sid": proved.sign_in_id,
-            "at_hash": create_half_hash(token["access_token"], algorithm).decode(),
+            "at_hash": create_half_hash(
+                token["access_token"], algorithm or runtime().keys.algorithm
+            ).decode(),
         }
         if nonce := getattr(proved, "nonce", None):
             claims["nonce"] = nonce
-        claims |= user_claims(request.user, token["scope"], proved.claims.get("id_token", ()))
-        return sign(claims)
+        wished = user_claims(request.user, token["scope"], proved.claims.get("id_token", ()))
+        return sign(wished | claims, algorithm=algorithm)
 
 
 class RefreshedIdToken(IdToken):
@@ -62,9 +66,10 @@ def user_claims(user: UserFacts, scope: str, names: Iterable[str] = ()) -> dict[
     """Return the claims that the scopes allow (OIDC Core section 5.4), and those that were granted by name."""
     wanted = standard_claims.of_scopes(scope.split()) | set(names) & standard_claims.ALL
     known = runtime().directory.claims(user)
-    return {**{name: value for name, value in known.items() if name in wanted}, "sub": user.id}
+    return {name: value for name, value in known.items() if name in wanted}
 
 
-def signed_userinfo(claims: Mapping[str, Any], client_id: str) -> str:
+def signed_userinfo(claims: Mapping[str, Any], client: ClientRules) -> str:
     """Sign the answer of userinfo (OIDC Core section 5.3.2); its type keeps it from passing for another token."""
-    return sign({**claims, "iss": settings().issuer, "aud": client_id}, "userinfo+jwt")
+    said = {**claims, "iss": settings().issuer, "aud": client.id}
+    return sign(said, "userinfo+jwt", client.userinfo_signed_response_alg)

@@ -11,6 +11,7 @@ from typing import Any
 from idprotect import clock
 from idprotect.keys import sha256
 from idprotect.models import Token, add, new_id
+from idprotect.oidc import subjects
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.signing import sign
 from idprotect.runtime import settings
@@ -98,7 +99,7 @@ def _access_token(request: ProtocolRequest, scope: str) -> str:
     now = int(clock.now().timestamp())
     claims = {
         "iss": settings().issuer,
-        "sub": proved.user_id if proved is not None else client.id,
+        "sub": subjects.of(client, proved.user_id) if proved is not None else client.id,
         "aud": client.access_token_audience,
         "client_id": client.id,
         "iat": now,

@@ -9,7 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from idprotect import sessions
 from idprotect.models import ClientRules
-from idprotect.oidc import hints, responses
+from idprotect.oidc import hints, responses, subjects
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import runtime
 from idprotect.session_cookie import Current
@@ -60,7 +60,8 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
             uri = request.payload.data["post_logout_redirect_uri"]
             return_to = responses.with_query(uri, [("state", state)] if state else [])
         name = client.name if client is not None else None
-        return Leaving(name, claims.get("sub"), claims.get("sid"), return_to)
+        user_id = subjects.user_of_hint(claims) if claims else None
+        return Leaving(name, user_id, claims.get("sid"), return_to)
 
     def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
         # Authlib would take any token of ours for an ID token, and raise on some that are none.

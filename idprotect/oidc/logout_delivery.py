@@ -70,8 +70,9 @@ def _claim() -> LogoutNotice | None:
 def _deliver(notice: LogoutNotice) -> bool:
     """Send one, and write down what came of it."""
     client = session().get(Client, notice.client_id)
-    uri = client.backchannel_logout_uri if client is not None and client.enabled else None
-    token = logout_token(notice)
+    uri, token = None, ""
+    if client is not None and client.enabled and client.backchannel_logout_uri is not None:
+        uri, token = client.backchannel_logout_uri, logout_token(notice, client)
     session().commit()  # nothing is held while the application takes its time
     answer = _post(uri, token) if uri is not None else "no longer wanted"
     delivered = answer in ("200", "204")

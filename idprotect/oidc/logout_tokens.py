@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from idprotect import clock, sessions
 from idprotect.models import Client, LogoutNotice, Token, add, session
+from idprotect.oidc import subjects
 from idprotect.oidc.signing import sign
 from idprotect.runtime import settings
 
@@ -36,12 +37,12 @@ def queue(_app: Flask, *, user_id: str, sign_in_ids: Sequence[str], reason: str)
         g.idprotect_notices = True
 
 
-def logout_token(notice: LogoutNotice) -> str:
-    """Sign what one application is told about one sign-in (section 2.4)."""
+def logout_token(notice: LogoutNotice, client: Client) -> str:
+    """Sign what one application is told about one sign-in (section 2.4), as it is registered for ID tokens."""
     now = int(clock.now().timestamp())
     claims: dict[str, Any] = {
         "iss": settings().issuer,
-        "sub": notice.user_id,
+        "sub": subjects.of(client, notice.user_id),
         "aud": notice.client_id,
         "iat": now,
         "exp": now + LIFETIME,
@@ -49,4 +50,4 @@ def logout_token(notice: LogoutNotice) -> str:
         "sid": notice.sign_in_id,
         "events": {EVENT: {}},
     }
-    return sign(claims, "logout+jwt")
+    return sign(claims, "logout+jwt", client.id_token_signed_response_alg)

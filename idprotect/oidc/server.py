@@ -18,7 +18,7 @@ from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.oidc.wishes import LADDER
-from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS
+from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS, SUBJECT_TYPES
 from idprotect.runtime import runtime, settings
 
 #: What ID tokens say about the sign-in.
@@ -75,6 +75,7 @@ def create_server() -> Server:
 def metadata() -> dict[str, Any]:
     """Return the provider's metadata (OIDC Discovery section 3, RFC 8414 section 2)."""
     issuer = settings().issuer
+    algorithms = list(dict.fromkeys((runtime().keys.algorithm, *ALGORITHMS)))  # the usual one first
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -92,9 +93,9 @@ def metadata() -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": list(responses.MODES),
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [runtime().keys.algorithm],
-        "userinfo_signing_alg_values_supported": [runtime().keys.algorithm],
+        "subject_types_supported": list(SUBJECT_TYPES),
+        "id_token_signing_alg_values_supported": algorithms,
+        "userinfo_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),

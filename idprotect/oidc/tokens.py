@@ -32,7 +32,7 @@ from idprotect.models import (
     split,
     table_of,
 )
-from idprotect.oidc import client_credentials
+from idprotect.oidc import client_credentials, subjects
 from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import revoke_family
 from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS
@@ -144,8 +144,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "active": True,
             "client_id": row.client_id,
             "scope": row.granted_scope if token.is_refresh else row.scope,
-            "sub": row.user_id,
-            "username": token.user.username,
+            "sub": subjects.of(token.client, token.user.id),
+            **({} if token.client.is_pairwise else {"username": token.user.username}),
             "aud": token.client.access_token_audience or row.client_id,
             "iss": settings().issuer,
             "exp": int(expires_at.timestamp()),

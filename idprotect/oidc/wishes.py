@@ -13,9 +13,12 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idprotect import standard_claims
-from idprotect.oidc import hints
+from idprotect.models import ClientRules
+from idprotect.oidc import hints, subjects
 
 LADDER = ("aal1", "aal2")
+#: The id of no user.
+NOBODY = "-"
 
 
 class UnmetAuthenticationRequirements(OAuth2Error):  # type: ignore[misc]
@@ -31,14 +34,14 @@ class Wishes:
     :param userinfo, id_token: names of claims, wished for one by one.
     :param levels: contexts that are good enough, of those that there are, best liked first.
     :param is_essential: nothing else will do.
-    :param subject: nobody else will do.
+    :param user_id: nobody else will do.
     """
 
     userinfo: frozenset[str] = frozenset()
     id_token: frozenset[str] = frozenset()
     levels: tuple[str, ...] = ()
     is_essential: bool = False
-    subject: str | None = None
+    user_id: str | None = None
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -66,8 +69,8 @@ class Wishes:
         return min(self.levels, key=LADDER.index)
 
 
-def read(parameters: Mapping[str, str]) -> Wishes:
-    """Read the wishes of a request.
+def read(parameters: Mapping[str, str], client: ClientRules) -> Wishes:
+    """Read the wishes of a client's request.
 
     :raises InvalidRequestError: when they cannot be understood.
     :raises UnmetAuthenticationRequirements: when a context is essential that nobody can reach here.
@@ -84,7 +87,7 @@ def read(parameters: Mapping[str, str]) -> Wishes:
         frozenset(claims["id_token"]),
         levels,
         is_essential,
-        _subject(parameters, claims),
+        _user(parameters, claims, client),
     )
 
 
@@ -118,16 +121,19 @@ def _values(details: Mapping[str, Any]) -> list[str]:
     return values
 
 
-def _subject(parameters: Mapping[str, str], claims: Mapping[str, Mapping[str, Any]]) -> str | None:
-    subjects = {value for place in claims.values() for value in _values(place.get("sub") or {})[:1]}
-    if hint := parameters.get("id_token_hint"):
-        subjects.add(hints.read(hint)["sub"])
-    if len(subjects) > 1:
-        raise InvalidRequestError("The request is about two people.")
-    subject = next(iter(subjects), None)
-    if subject is not None and not (subject.isascii() and subject.isprintable()):
+def _user(
+    parameters: Mapping[str, str], claims: Mapping[str, Mapping[str, Any]], client: ClientRules
+) -> str | None:
+    """Return who is meant; NOBODY for a subject that is nobody's."""
+    named = {value for place in claims.values() for value in _values(place.get("sub") or {})[:1]}
+    if not all(value.isascii() and value.isprintable() for value in named):
         raise _not_understood()
-    return subject
+    meant = {subjects.user_of(client, value) or NOBODY for value in named}
+    if hint := parameters.get("id_token_hint"):
+        meant.add(subjects.user_of_hint(hints.read(hint)) or NOBODY)
+    if len(meant) > 1:
+        raise InvalidRequestError("The request is about two people.")
+    return next(iter(meant), None)
 
 
 def _not_understood() -> InvalidRequestError:

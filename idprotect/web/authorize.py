@@ -154,7 +154,7 @@ def validate(oauth_request: ProtocolRequest) -> object:
             raise InvalidRequestError("The value of prompt is not valid.")
         if not parameters.get("max_age", "0").isdecimal() or len(parameters.get("max_age", "0")) > 9:
             raise InvalidRequestError("The value of max_age is not valid.")
-        oauth_request.wishes = wishes.read(parameters)
+        oauth_request.wishes = wishes.read(parameters, oauth_request.client)
     except OAuth2Error as error:
         raise _at_client(error, oauth_request) from None
     return grant
@@ -182,7 +182,7 @@ def _wanted(oauth_request: ProtocolRequest, grant: object) -> Wanted:
         client_name=client.name,
         scopes=frozenset(oauth_request.scope.split()) | oauth_request.wishes.scopes & set(client.scopes),
         payload=parameters,
-        user_id=oauth_request.wishes.subject,
+        user_id=oauth_request.wishes.user_id,
         step_up=oauth_request.wishes.step_up,
         sign_in_after=sign_in_after,
         ask_consent="consent" in prompts,

@@ -9,7 +9,7 @@ from flask import Response, json, jsonify, request
 
 from idprotect.errors import EvaluationError, TooManyAttempts
 from idprotect.models import session
-from idprotect.oidc import pushed_requests, tokens
+from idprotect.oidc import pushed_requests, subjects, tokens
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import server as oidc_server
 from idprotect.oidc.id_token import signed_userinfo, user_claims
@@ -68,8 +68,9 @@ def userinfo() -> Response:
     if "openid" not in token.scope.split():
         return _challenge(403, "insufficient_scope")
     claims = user_claims(presented.user, token.scope, token.claims.get("userinfo", ()))
+    claims["sub"] = subjects.of(presented.client, presented.user.id)
     if presented.client.userinfo_signed_response_alg:
-        return Response(signed_userinfo(claims, token.client_id), mimetype="application/jwt")
+        return Response(signed_userinfo(claims, presented.client), mimetype="application/jwt")
     return jsonify(claims)
 
 

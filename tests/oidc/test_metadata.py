@@ -198,7 +198,8 @@ def test_id_tokens_can_be_signed_otherwise(tmp_path: Path, keys: Path, algorithm
     assert not [key for key in ring.public_jwks()["keys"] if "d" in key]
     rotated = ring.rotate()
     assert (ring.signing_key().kid, ring.signing_key().alg) == (rotated, algorithm)
-    assert KeyRing(tmp_path).signing_key().kid == old.kid, "and back again"
+    assert KeyRing(tmp_path).signing_key().alg == "RS256", "and back again"
+    assert KeyRing(tmp_path).signing_key().kid != old.kid, "all kinds rotate"
 
 
 @pytest.mark.parametrize("algorithm", OTHER_ALGORITHMS)
@@ -210,7 +211,7 @@ def test_another_signature_is_announced_and_verifies(
     user_id = world.make_user()
     assert world.browser().start().sign_in().claims()["sub"] == user_id
     announced = world.browser().http.get(f"{world.url}/.well-known/openid-configuration").json()
-    assert announced["id_token_signing_alg_values_supported"] == [algorithm]
+    assert announced["id_token_signing_alg_values_supported"][0] == algorithm
 
 
 def test_an_issuer_may_have_a_path(tmp_path: Path, keys: Path) -> None:

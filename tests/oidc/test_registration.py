@@ -55,6 +55,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "audience of two lines": ({"access_token_audience": "a\nb"}, "access_token_audience"),
     "unsigned requests": ({"request_object_signing_alg": "none"}, "request_object_signing_alg"),
     "signed requests without a key": ({"require_signed_request_object": True}, "jwks"),
+    "unsigned ID tokens": ({"id_token_signed_response_alg": "none"}, "id_token_signed_response_alg"),
+    "shared ID token key": ({"id_token_signed_response_alg": "HS256"}, "id_token_signed_response_alg"),
+    "unknown subjects": ({"subject_type": "secret"}, "subject_type"),
+    "sector over http": ({"sector_identifier_uri": "http://app.example/sector"}, "sector_identifier_uri"),
+    "pairwise at two hosts": (
+        {"subject_type": "pairwise", "redirect_uris": (CALLBACK, "https://b.example/cb")},
+        "sector_identifier_uri",
+    ),
+    "pairwise on this machine": (
+        {"subject_type": "pairwise", "redirect_uris": ("http://127.0.0.1/cb",)},
+        "sector_identifier_uri",
+    ),
     "unsigned assertions": ({"token_endpoint_auth_signing_alg": "none"}, "token_endpoint_auth_signing_alg"),
     "unsigned userinfo": ({"userinfo_signed_response_alg": "none"}, "userinfo_signed_response_alg"),
 }
@@ -71,7 +83,7 @@ def test_what_is_wrong_names_its_member(metadata: dict[str, Any], field: str) ->
 INDEPENDENT = sorted(
     name
     for name in WRONG.keys() - {"no keys", "signed requests without a key"}
-    if not {"grant_types", "jwks"} & WRONG[name][0].keys()
+    if not {"grant_types", "jwks", "subject_type"} & WRONG[name][0].keys()
 )
 
 
@@ -97,7 +109,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
     """One form for everybody: what the console or RFC 7592 changes in part keeps all the rest."""
     given = Registration(
         client_name="Desk",
-        redirect_uris=("http://127.0.0.1/cb", CALLBACK),
+        redirect_uris=(CALLBACK + "/native", CALLBACK),
         token_endpoint_auth_method="private_key_jwt",
         token_endpoint_auth_signing_alg="ES256",
         jwks=public(KEY),
@@ -109,6 +121,8 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         tos_uri="https://desk.example/terms",
         post_logout_redirect_uris=("https://desk.example/out",),
         backchannel_logout_uri="https://desk.example/logout",
+        subject_type="pairwise",
+        id_token_signed_response_alg="PS256",
         userinfo_signed_response_alg="RS256",
         request_object_signing_alg="ES256",
         require_signed_request_object=True,
@@ -119,7 +133,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         id_token_at_refresh=True,
     )
     untouched = {f for f in Registration.__dataclass_fields__ if getattr(given, f) == getattr(FINE, f)}
-    assert untouched == {"jwks_uri"}  # which stands for jwks
+    assert untouched == {"jwks_uri", "sector_identifier_uri"}  # which would be fetched
     with server.arranging():
         client, _ = clients.create(given, by="test")
     with server.arranging():

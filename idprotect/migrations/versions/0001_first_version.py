@@ -93,6 +93,9 @@ def upgrade() -> None:
         sa.Column("access_token_audience", sa.String(length=255), nullable=True),
         sa.Column("first_party", sa.Boolean(), nullable=False),
         sa.Column("id_token_at_refresh", sa.Boolean(), nullable=False),
+        sa.Column("subject_type", sa.String(length=8), nullable=False),
+        sa.Column("sector_identifier_uri", sa.Text(), nullable=True),
+        sa.Column("id_token_signed_response_alg", sa.String(length=16), nullable=True),
         sa.Column("userinfo_signed_response_alg", sa.String(length=16), nullable=True),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -161,6 +164,14 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_idprotect_logout_notice_due_at"), ["due_at"], unique=False)
 
+    op.create_table(
+        "idprotect_pairwise_subject",
+        sa.Column("sector", sa.String(length=255), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("sector", "user_id"),
+        sa.UniqueConstraint("subject"),
+    )
     op.create_table(
         "idprotect_pending_authorization",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -593,6 +604,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_pending_authorization_expires_at"))
 
     op.drop_table("idprotect_pending_authorization")
+    op.drop_table("idprotect_pairwise_subject")
     with op.batch_alter_table("idprotect_logout_notice", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_due_at"))
         batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_created_at"))

@@ -1,0 +1,45 @@
+"""By what an application knows a user: the id, or for each sector another one that nobody can compare (OIDC Core 8).
+
+Pairwise subjects are random and stored, so that they outlive every key and can be found again when they come as a hint.
+"""
+
+import secrets
+
+from sqlalchemy import bindparam, select
+
+from idprotect.models import ClientRules, PairwiseSubject, dialect, insert, run, table_of
+from idprotect.oidc import clients
+
+_table = table_of(PairwiseSubject)
+_OF = select(_table.c.subject).where(
+    _table.c.sector == bindparam("sector"), _table.c.user_id == bindparam("user_id")
+)
+_USER = select(_table.c.user_id).where(
+    _table.c.sector == bindparam("sector"), _table.c.subject == bindparam("subject")
+)
+
+
+def of(client: ClientRules, user_id: str) -> str:
+    """Return the subject of a user at a client; the caller commits."""
+    if not client.is_pairwise:
+        return user_id
+    key = {"sector": client.sector, "user_id": user_id}
+    found = run(_OF, **key).scalar()
+    if found is None:
+        new = {**key, "subject": secrets.token_hex(16)}
+        run(insert(PairwiseSubject, dialect()).values(new).on_conflict_do_nothing())
+        found = run(_OF, **key).scalar_one()  # that of whoever was first
+    return str(found)
+
+
+def user_of(client: ClientRules, subject: str) -> str | None:
+    """Return the user whom a client knows by a subject; None when there is nobody, or not by this one."""
+    if not client.is_pairwise:
+        return subject
+    return run(_USER, sector=client.sector, subject=subject).scalar()
+
+
+def user_of_hint(claims: dict[str, str]) -> str | None:
+    """Return the user of an ID token of ours, whichever client it was for."""
+    client = clients.find(claims.get("aud", ""))
+    return user_of(client, claims.get("sub", "")) if client is not None else None
