@@ -57,6 +57,8 @@ class Event(StrEnum):
     USER_DELETED = "user:deleted"
     CLIENT_CREATED = "client:created"
     CLIENT_CHANGED = "client:changed"
+    INITIAL_ACCESS_GIVEN = "initial_access:given"
+    INITIAL_ACCESS_REVOKED = "initial_access:revoked"
     CLIENT_ANOMALOUS = "client:anomalous"
     CLIENT_DISMISSED = "client:dismissed"
     CLIENT_REMEDIATED = "client:remediated"

@@ -1,5 +1,6 @@
 """Public keys of applications (RFC 7517): which of them may verify something here."""
 
+import json
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -18,6 +19,8 @@ def load(document: Any) -> KeySet:
 
     :raises ValueError: with the reason, when there is none, or one that must not be there.
     """
+    if "\\u" in json.dumps(document, allow_nan=False):
+        raise ValueError("a key set is plain ASCII")
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list) or not 0 < len(members) <= MAX_KEYS:
         raise ValueError(f"a key set has between 1 and {MAX_KEYS} keys")

@@ -158,8 +158,12 @@ class Registration:
             raise RegistrationError(problems)
 
     def _choices(self) -> Iterator[Problem]:
-        if not self.client_name.strip() or len(self.client_name) > MAX_NAME or "\0" in self.client_name:
-            yield Problem("client_name", f"a name has between 1 and {MAX_NAME} characters")
+        if (
+            not self.client_name.strip()
+            or len(self.client_name) > MAX_NAME
+            or not self.client_name.isprintable()
+        ):
+            yield Problem("client_name", f"a name has between 1 and {MAX_NAME} characters that can be seen")
         single: dict[str, tuple[str, ...]] = {
             "token_endpoint_auth_method": AUTH_METHODS,
             "application_type": APPLICATION_TYPES,

@@ -8,6 +8,7 @@ from idprotect import audit_chain, clock, counts
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
+    InitialAccessToken,
     LogoutNotice,
     PendingAuthorization,
     PushedRequest,
@@ -37,6 +38,9 @@ def purge(keep_days: int) -> dict[str, int]:
             delete(PendingAuthorization).where(PendingAuthorization.expires_at < expired)
         ),
         "used_jwts": rows_changed(delete(UsedJwt).where(UsedJwt.expires_at < now)),
+        "initial_access_tokens": rows_changed(
+            delete(InitialAccessToken).where(InitialAccessToken.expires_at < expired)
+        ),
         "pushed_requests": rows_changed(delete(PushedRequest).where(PushedRequest.expires_at < expired)),
         "codes": rows_changed(delete(AuthorizationCode).where(AuthorizationCode.expires_at < expired)),
         "tokens": rows_changed(delete(Token).where(Token.family_expires_at < expired)),

@@ -138,6 +138,8 @@ class Settings:
     smtp_password: str | None = field(default=None, metadata={"secret": True})
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
 
+    #: Let whoever has an initial access token (``initial-access create``) register an application (RFC 7591).
+    dynamic_registration: bool = False
     #: Tell applications of ended sign-ins from the server's own processes; else ``deliver-logouts`` has to run.
     deliver_logouts: bool = True
 

@@ -400,7 +400,7 @@ def test_what_the_library_answers_with_an_exception_is_a_4xx(target: Target) -> 
     request = "eyJhbGciOiJub25lIn0.eyJzdGF0ZSI6WzFdfQ."
     query = urlencode(application.request(request=request)).encode()
     assert (
-        b"error=request_not_supported"
+        b"error=invalid_request_object"
         in target.send("GET", b"/authorize", query).headers["Location"].encode()
     )
 

@@ -27,6 +27,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pyotp
 import pytest
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import create_engine, delete, func, select, text
 from sqlalchemy.pool import NullPool
@@ -47,6 +48,7 @@ from idprotect.models import (
     User,
     session,
 )
+from idprotect.oidc import dynamic_registration, initial_access
 from idprotect.registration import Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.detections import reports
@@ -470,6 +472,23 @@ def test_an_assertion_authenticates_once(arena: Arena) -> None:
         answers = arena.volley([Shot("/introspect", form)] * THREADS)
         the_one(answers)
         assert {a.status for a in answers} == {200, 401}
+
+
+def test_an_initial_access_token_registers_as_often_as_it_says(arena: Arena) -> None:
+    """O 7591 3: of eight registrations with a token for two, two succeed."""
+    document = {"client_name": "Racer", "redirect_uris": [CALLBACK]}
+
+    def register() -> object:
+        try:
+            return dynamic_registration.register(document, value)
+        except OAuth2Error:
+            session().rollback()
+            return None
+
+    for _ in range(ROUNDS):
+        with arena.world.arranging():
+            value = initial_access.mint("test", uses=2)[1]
+        assert sum(told is not None for told in arena.all_at_once(register)) == 2
 
 
 def test_a_waiting_authorization_is_resumed_once(arena: Arena) -> None:

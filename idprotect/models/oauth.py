@@ -123,6 +123,7 @@ class Client(ClientRules, Base):
     :ivar first_party: consent is not asked; only administrators set it.
     :ivar id_token_at_refresh: each refresh is answered with a new ID token, too.
     :ivar previous_secret_hash: of the secret before, good until ``previous_secret_expires_at``.
+    :ivar registration_token_hash: of the token by which it looks after its registration (RFC 7592).
     :ivar jwks: public keys of its own; or ``jwks_uri``, where they are.
     :ivar require_signed_request_object: authorization requests are signed (RFC 9101).
     :ivar require_pushed: authorization requests come by RFC 9126 only.
@@ -143,6 +144,7 @@ class Client(ClientRules, Base):
     secret_hash: Mapped[str | None] = mapped_column(String(64))
     previous_secret_hash: Mapped[str | None] = mapped_column(String(64))
     previous_secret_expires_at: Mapped[datetime | None]
+    registration_token_hash: Mapped[str | None] = mapped_column(String(64))
     token_endpoint_auth_method: Mapped[str] = mapped_column(String(32))
     token_endpoint_auth_signing_alg: Mapped[str | None] = mapped_column(String(16))
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
@@ -167,6 +169,22 @@ class Client(ClientRules, Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class InitialAccessToken(Base):
+    """Lets applications register themselves (RFC 7591 section 3), so often and until then.
+
+    :ivar pkce: what they may do without.
+    """
+
+    __tablename__ = "idprotect_initial_access_token"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    uses_left: Mapped[int]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    pkce: Mapped[str] = mapped_column(String(16))
+    created_by: Mapped[str] = mapped_column(Text)
 
 
 class PendingAuthorization(Base):

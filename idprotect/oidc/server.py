@@ -76,7 +76,9 @@ def metadata() -> dict[str, Any]:
     """Return the provider's metadata (OIDC Discovery section 3, RFC 8414 section 2)."""
     issuer = settings().issuer
     algorithms = list(dict.fromkeys((runtime().keys.algorithm, *ALGORITHMS)))  # the usual one first
+    switched = {"registration_endpoint": f"{issuer}/register"} if settings().dynamic_registration else {}
     return {
+        **switched,
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",

@@ -10,6 +10,7 @@ from idprotect.web import (
     end_session,
     interaction,
     outbox,
+    registration,
     sign_in,
     simulation,
     tokens,
@@ -20,7 +21,17 @@ BOTH = GET + POST
 
 #: POSTed by applications, not by browsers on behalf of a person: no form token, no check of the origin.
 PROTOCOL_ENDPOINTS = frozenset(
-    {"authorize", "token", "introspect", "revoke", "userinfo", "end_session", "push"}
+    {
+        "authorize",
+        "token",
+        "introspect",
+        "revoke",
+        "userinfo",
+        "end_session",
+        "push",
+        "register",
+        "registered",
+    }
 )
 
 #: Where a GET gives a code out or ends a sign-in, as the protocol wants it; a HEAD must change nothing: there is none.
@@ -34,6 +45,8 @@ ROUTES = (
     ("/interaction/<pending_id>/<step>", "interaction", interaction.interaction, BOTH),
     ("/token", "token", tokens.token, POST),
     ("/par", "push", tokens.push, POST),
+    ("/register", "register", registration.register, POST),
+    ("/register/<client_id>", "registered", registration.registered, ["GET", "PUT", "DELETE"]),
     ("/userinfo", "userinfo", tokens.userinfo, BOTH),
     ("/introspect", "introspect", tokens.introspect, POST),
     ("/revoke", "revoke", tokens.revoke, POST),

@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("secret_hash", sa.String(length=64), nullable=True),
         sa.Column("previous_secret_hash", sa.String(length=64), nullable=True),
         sa.Column("previous_secret_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("registration_token_hash", sa.String(length=64), nullable=True),
         sa.Column("token_endpoint_auth_method", sa.String(length=32), nullable=False),
         sa.Column("token_endpoint_auth_signing_alg", sa.String(length=16), nullable=True),
         sa.Column("jwks", sa.JSON(), nullable=True),
@@ -145,6 +146,22 @@ def upgrade() -> None:
         sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "client_id"),
     )
+    op.create_table(
+        "idprotect_initial_access_token",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("uses_left", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pkce", sa.String(length=16), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("token_hash"),
+    )
+    with op.batch_alter_table("idprotect_initial_access_token", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_idprotect_initial_access_token_expires_at"), ["expires_at"], unique=False
+        )
+
     op.create_table(
         "idprotect_logout_notice",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -610,6 +627,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_created_at"))
 
     op.drop_table("idprotect_logout_notice")
+    with op.batch_alter_table("idprotect_initial_access_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idprotect_initial_access_token_expires_at"))
+
+    op.drop_table("idprotect_initial_access_token")
     op.drop_table("idprotect_consent")
     op.drop_table("idprotect_client_network")
     op.drop_table("idprotect_address_trust")
