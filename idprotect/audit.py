@@ -35,6 +35,7 @@ class Event(StrEnum):
     PASSWORD_TEMPORARY = "password:temporary"  # noqa: S105
     CONSENT_GIVEN = "consent:given"
     CONSENT_REVOKED = "consent:revoked"
+    USER_RISK_CHANGED = "user:risk_changed"
     RISK_DETECTED = "risk:detected"
     RISK_CLOSED = "risk:closed"
     RISK_CONFIRMED = "risk:confirmed"
@@ -49,6 +50,9 @@ class Event(StrEnum):
     POLICY_EMERGENCY = "policy:emergency"
     BREAK_GLASS_USED = "break_glass:used"
     LOGOUT_NOT_DELIVERED = "logout:not_delivered"
+    WEBHOOK_CHANGED = "webhook:changed"
+    WEBHOOK_NOT_DELIVERED = "webhook:not_delivered"
+    WEBHOOK_DISABLED = "webhook:disabled"
     TOKEN_REUSED = "token:reused"  # noqa: S105
     CODE_REUSED = "code:reused"
     SESSIONS_REVOKED = "sessions:revoked"

@@ -12,7 +12,7 @@ from idprotect.errors import InteractionError, NotFound
 from idprotect.keys import sha256
 from idprotect.models import Client, new_id, session
 from idprotect.registration import Problem, Registration, RegistrationError
-from idprotect.runtime import settings
+from idprotect.runtime import reach
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import get as fetch
 
@@ -210,7 +210,7 @@ def _check_sector(registration: Registration) -> None:
     if uri is None:
         return
     try:
-        document = fetch(uri, accept="application/json", this_machine=settings().development)
+        document = fetch(uri, accept="application/json", reach=reach())
         listed = json.loads(document)
         missing = [member for member in registration.redirect_uris if member not in listed]
     except (SendError, ValueError, TypeError, RecursionError) as error:

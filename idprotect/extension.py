@@ -22,7 +22,6 @@ from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
 from idprotect.models import SignIn, has_session, rows_changed, session
 from idprotect.oidc.client_keys import KeyCache
-from idprotect.oidc.logout_delivery import Courier
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
 from idprotect.runtime import Runtime, runtime
@@ -34,6 +33,7 @@ from idprotect.senders.smtp import SmtpSender
 from idprotect.settings import Settings
 from idprotect.users import LocalDirectory
 from idprotect.web import create_blueprint
+from idprotect.worker import Courier
 
 _SEEN = update(SignIn).where(SignIn.id == bindparam("sign_in_id")).values(last_seen_at=bindparam("seen_at"))
 
@@ -81,7 +81,7 @@ class IDProtect:
             mail=_mail_sender(settings),
             server=create_server(),
             client_keys=KeyCache(),
-            courier=Courier(app) if settings.deliver_logouts else None,
+            courier=Courier(app) if settings.deliver else None,
         )
         if not app.secret_key:
             app.secret_key = keys.app_secret
@@ -99,9 +99,9 @@ class IDProtect:
 
 
 def _wake_courier(_error: BaseException | None) -> None:
-    """Let applications be told at once of the sign-ins that this request ended."""
+    """Let what this request put into the outbox be sent at once; and look now and then what else is to be told."""
     courier = runtime().courier
-    if g.pop("idprotect_notices", False) and courier is not None:
+    if courier is not None and (g.pop("idprotect_deliveries", False) or courier.has_rested):
         courier.wake()
 
 

@@ -8,8 +8,8 @@ from idprotect import audit_chain, clock, counts
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
+    Delivery,
     InitialAccessToken,
-    LogoutNotice,
     PendingAuthorization,
     PushedRequest,
     Receipt,
@@ -53,8 +53,8 @@ def purge(keep_days: int) -> dict[str, int]:
             )
         ),
         "risk_counts": counts.forget(now.timestamp()),
-        "logout_notices": rows_changed(
-            delete(LogoutNotice).where(LogoutNotice.created_at < old, LogoutNotice.due_at.is_(None))
+        "deliveries": rows_changed(
+            delete(Delivery).where(Delivery.created_at < old, Delivery.due_at.is_(None))
         ),
         "receipts": rows_changed(delete(Receipt).where(Receipt.at < old)),
         "sign_ins": rows_changed(

@@ -1,5 +1,6 @@
 """What one server consists of while it runs: settings, keys, data files, senders; one object an application."""
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from idprotect.models import User, UserFacts
 from idprotect.passwords import Passwords
 from idprotect.risk import Detector, Network
 from idprotect.senders import Sender
+from idprotect.senders.outgoing import Reach
 from idprotect.settings import Settings
 
 
@@ -70,7 +72,7 @@ class Runtime:
     server: Any = None
     #: Public keys of applications, as they were fetched.
     client_keys: Any = None
-    #: Tells applications of ended sign-ins.
+    #: Delivers what is due while the server runs.
     courier: Any = None
     templates: Environment | None = None
 
@@ -83,6 +85,12 @@ def runtime() -> Runtime:
 def settings() -> Settings:
     """Return the settings of the current application."""
     return runtime().settings
+
+
+def reach() -> Reach:
+    """Return where requests to addresses may go that somebody else chose."""
+    networks = tuple(ipaddress.ip_network(text) for text in settings().outgoing_networks)
+    return Reach(settings().development, networks)
 
 
 def network_of(address: str) -> Network:

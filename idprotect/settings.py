@@ -140,8 +140,10 @@ class Settings:
 
     #: Let whoever has an initial access token (``initial-access create``) register an application (RFC 7591).
     dynamic_registration: bool = False
-    #: Tell applications of ended sign-ins from the server's own processes; else ``deliver-logouts`` has to run.
-    deliver_logouts: bool = True
+    #: Send logout tokens, webhooks, alerts and digests from the server's own processes; else ``deliver`` has to run.
+    deliver: bool = True
+    #: Networks, not public, to which logout tokens and webhooks may be sent as well.
+    outgoing_networks: Sequence[str] = ()
 
     #: Path of the administrator's console below the issuer; empty: none. The stand-alone server has it at ``/admin``.
     admin_path: str = ""
@@ -185,11 +187,12 @@ class Settings:
             if setting.type is int and getattr(self, setting.name) < least:
                 raise ConfigurationError(f"{PREFIX}{setting.name.upper()} must be at least {least}")
         sources.from_setting(self.address_lists)
-        for proxy in self.trusted_proxies:
-            try:
-                ipaddress.ip_network(proxy)
-            except ValueError:
-                raise ConfigurationError(f"{PREFIX}TRUSTED_PROXIES: {proxy!r} is no network") from None
+        for name in ("trusted_proxies", "outgoing_networks"):
+            for network in getattr(self, name):
+                try:
+                    ipaddress.ip_network(network)
+                except ValueError:
+                    raise ConfigurationError(f"{PREFIX}{name.upper()}: {network!r} is no network") from None
         if self.sms_sender == "http" and not self.sms_gateway_url:
             raise ConfigurationError(f"{PREFIX}SMS_SENDER is http, but {PREFIX}SMS_GATEWAY_URL is not set")
 

@@ -4,12 +4,12 @@ from idprotect.cli import (
     audit,
     clients,
     conformance,
+    deliveries,
     detection_preview,
     detections,
     initial_access,
     insights,
     intelligence,
-    logouts,
     policies,
     proxy,
     replay,
@@ -18,6 +18,7 @@ from idprotect.cli import (
     simulation,
     user_risk,
     users,
+    webhooks,
 )
 from idprotect.cli.base import idprotect
 
@@ -25,13 +26,13 @@ __all__ = [
     "audit",
     "clients",
     "conformance",
+    "deliveries",
     "detection_preview",
     "detections",
     "idprotect",
     "initial_access",
     "insights",
     "intelligence",
-    "logouts",
     "policies",
     "proxy",
     "replay",
@@ -40,4 +41,5 @@ __all__ = [
     "simulation",
     "user_risk",
     "users",
+    "webhooks",
 ]

@@ -11,10 +11,9 @@ import click
 from flask import g
 from flask.cli import AppGroup
 
-from idprotect import notifications
+from idprotect import notifications, worker
 from idprotect.errors import IDProtectError
 from idprotect.models import session
-from idprotect.oidc import logout_delivery
 from idprotect.runtime import settings
 
 idprotect = AppGroup("idprotect", help="Administer the identity server.")
@@ -39,8 +38,8 @@ def command(group: AppGroup, name: str, **options: Any) -> Callable[[Command], C
                 notifications.discard()
                 _fail(error, as_json)
             notifications.flush()
-            if g.pop("idprotect_notices", False) and settings().deliver_logouts:
-                logout_delivery.deliver_due(PATIENCE)
+            if g.pop("idprotect_deliveries", False) and settings().deliver:
+                worker.deliver_due(PATIENCE)
             show(result, as_json)
 
         option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")

@@ -14,6 +14,7 @@ from idprotect.models.base import (
     table_of,
 )
 from idprotect.models.client_error import ClientError
+from idprotect.models.delivery import Delivery, Progress, Unsubscribed, Webhook
 from idprotect.models.oauth import (
     BARE_CLIENT,
     AuthorizationCode,
@@ -21,7 +22,6 @@ from idprotect.models.oauth import (
     ClientRules,
     Consent,
     InitialAccessToken,
-    LogoutNotice,
     PairwiseSubject,
     PendingAuthorization,
     PushedRequest,
@@ -61,10 +61,11 @@ __all__ = [
     "ClientNetwork",
     "ClientRules",
     "Consent",
+    "Delivery",
     "Device",
     "InitialAccessToken",
-    "LogoutNotice",
     "PairwiseSubject",
+    "Progress",
     "PendingAuthorization",
     "PolicyVersion",
     "PushedRequest",
@@ -79,8 +80,10 @@ __all__ = [
     "Throttle",
     "Token",
     "UsedJwt",
+    "Unsubscribed",
     "User",
     "UserFacts",
+    "Webhook",
     "add",
     "dialect",
     "has_session",

@@ -322,24 +322,3 @@ class Consent(Base):
     client_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     scopes: Mapped[list[str]]
     given_at: Mapped[datetime]
-
-
-class LogoutNotice(Base):
-    """One application that has to hear of one ended sign-in (OIDC Back-Channel Logout), and what came of telling it.
-
-    :ivar id: the ``jti`` of its logout tokens, the same at each try.
-    :ivar due_at: when to tell it, again; None once it was told, or given up.
-    :ivar answer: what the last try met with.
-    """
-
-    __tablename__ = "idprotect_logout_notice"
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    client_id: Mapped[str] = mapped_column(String(128))
-    user_id: Mapped[str] = mapped_column(String(32))
-    sign_in_id: Mapped[str] = mapped_column(String(32))
-    created_at: Mapped[datetime] = mapped_column(index=True)
-    due_at: Mapped[datetime | None] = mapped_column(index=True)
-    tries: Mapped[int] = mapped_column(default=0)
-    delivered_at: Mapped[datetime | None]
-    answer: Mapped[str] = mapped_column(String(128), default="")

@@ -9,7 +9,7 @@ from joserfc.jwk import KeySet
 
 from idprotect import clock, key_sets
 from idprotect.models import ClientRules, session
-from idprotect.runtime import runtime, settings
+from idprotect.runtime import reach, runtime
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import get
 
@@ -83,9 +83,7 @@ def of(client: ClientRules, kid: str | None) -> KeySet:
 
 def _fetch(url: str) -> KeySet | None:
     try:
-        document = get(
-            url, accept="application/jwk-set+json, application/json", this_machine=settings().development
-        )
+        document = get(url, accept="application/jwk-set+json, application/json", reach=reach())
         return key_sets.load(json.loads(document))
     except (SendError, ValueError, RecursionError):
         return None

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from idprotect import clock, notifications
+from idprotect import audit, clock, notifications
+from idprotect.audit import Event
 from idprotect.models import RiskDetection, RiskHistory, SignIn, User, session
 from idprotect.risk import (
     About,
@@ -113,6 +114,15 @@ def settle_user(user_id: str, cause: str, actor: str, transition: Transition | N
         user.risk_changed_at = clock.now()
     why = transition.detail if transition is not None else detail
     _write_history(user_id, before[0], level, state, why, cause, actor)
+    audit.record(
+        Event.USER_RISK_CHANGED,
+        actor=actor,
+        user_id=user_id,
+        before=before[0].label,
+        level=level.label,
+        state=str(state),
+        detail=str(why),
+    )
     if user is not None and level is RiskLevel.HIGH and before[0] is not RiskLevel.HIGH:
         notifications.user_at_risk(user)
     session().flush()

@@ -8,7 +8,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
@@ -20,23 +20,44 @@ PATIENCE = 5.0
 MAX_BYTES = 65536
 
 
-def post_form(url: str, form: Mapping[str, str], *, this_machine: bool = False) -> int:
-    """Post a form and return the status of the answer, whose content is not read.
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-    :param this_machine: loopback addresses are fine, too, and http there: for development.
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where a request may go beside public addresses.
+
+    :param this_machine: to loopback addresses, and by http there: for development.
+    :param networks: to these as well.
+    """
+
+    this_machine: bool = False
+    networks: Sequence[Network] = ()
+
+
+PUBLIC = Reach()
+
+
+def post_form(url: str, form: Mapping[str, str], reach: Reach = PUBLIC) -> int:
+    """Post a form, as :func:`post` does."""
+    return post(url, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form), reach)
+
+
+def post(url: str, headers: Mapping[str, str], body: str, reach: Reach = PUBLIC) -> int:
+    """Post something and return the status of the answer, whose content is not read.
+
     :raises SendError: nothing was sent, or there was no answer in time.
     """
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    return _ask(_Request("POST", url, headers, urlencode(form)), this_machine)[0]
+    return _ask(_Request("POST", url, headers, body.encode()), reach)[0]
 
 
-def get(url: str, *, accept: str, this_machine: bool = False) -> bytes:
+def get(url: str, *, accept: str, reach: Reach = PUBLIC) -> bytes:
     """Return a document of at most ``MAX_BYTES``.
 
     :param accept: its media type.
     :raises SendError: there is none, or not in time.
     """
-    status, content = _ask(_Request("GET", url, {"Accept": accept}), this_machine, MAX_BYTES)
+    status, content = _ask(_Request("GET", url, {"Accept": accept}), reach, MAX_BYTES)
     if status != HTTPStatus.OK:
         raise SendError(f"the answer was {status}")
     if len(content) > MAX_BYTES:
@@ -49,24 +70,24 @@ class _Request:
     method: str
     url: str
     headers: Mapping[str, str]
-    body: str | None = None
+    body: bytes | None = None
 
 
-def _ask(request: _Request, this_machine: bool, most: int = 0) -> tuple[int, bytes]:
+def _ask(request: _Request, reach: Reach, most: int = 0) -> tuple[int, bytes]:
     """Return the status of an answer, and as much of its content as is wanted, and one byte more."""
     answers: list[tuple[int, bytes]] = []
-    within(PATIENCE, lambda attempt: answers.append(_exchange(request, this_machine, most, attempt)))
+    within(PATIENCE, lambda attempt: answers.append(_exchange(request, reach, most, attempt)))
     return answers[0]
 
 
-def _exchange(request: _Request, this_machine: bool, most: int, attempt: Attempt) -> tuple[int, bytes]:
+def _exchange(request: _Request, reach: Reach, most: int, attempt: Attempt) -> tuple[int, bytes]:
     parts = urlsplit(request.url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
-    if not is_tls and not (this_machine and parts.scheme == "http"):
+    if not is_tls and not (reach.this_machine and parts.scheme == "http"):
         raise SendError("the address is not https")
     port = parts.port or (443 if is_tls else 80)
     connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
-    connection.sock = _connect(host, port, this_machine, need_loopback=not is_tls)
+    connection.sock = _connect(host, port, reach, need_loopback=not is_tls)
     try:
         attempt.uses(connection.sock)
         if is_tls:
@@ -82,26 +103,28 @@ def _exchange(request: _Request, this_machine: bool, most: int, attempt: Attempt
         connection.close()
 
 
-def _connect(host: str, port: int, this_machine: bool, *, need_loopback: bool) -> socket.socket:
+def _connect(host: str, port: int, reach: Reach, *, need_loopback: bool) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise SendError("the name was not found") from None
     addresses = [str(address[0]) for *_, address in found]
     for address in addresses:
-        if not _is_allowed(address, this_machine, need_loopback):
+        if not _is_allowed(address, reach, need_loopback):
             raise SendError("the address is not public")
     return socket.create_connection((addresses[0], port), timeout=PATIENCE)
 
 
-def _is_allowed(text: str, this_machine: bool, need_loopback: bool) -> bool:
+def _is_allowed(text: str, reach: Reach, need_loopback: bool) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         # Addresses in which another one is wrapped are as public as that.
         inner = address.ipv4_mapped or address.sixtofour or _translated(address)
         address = inner or address
     if address.is_loopback:
-        return this_machine
+        return reach.this_machine
+    if any(address in network for network in reach.networks):
+        return not need_loopback
     return address.is_global and not address.is_multicast and not need_loopback
 
 

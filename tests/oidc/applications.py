@@ -1,4 +1,4 @@
-"""An application's end of back-channel logout: a server on this machine that keeps what it is sent."""
+"""A server on this machine that keeps what it is sent: logout tokens, webhooks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl
 
 @dataclass
 class Listener:
-    """Where logout tokens are received.
+    """Where something is received.
 
+    :ivar received: forms, read.
+    :ivar messages: headers, by their names in small letters, and body.
     :ivar answers: the statuses to answer with, in turn; 200 when there is none left.
     """
 
@@ -19,6 +21,7 @@ class Listener:
     answers: list[int] = field(default_factory=list)
     received: list[dict[str, str]] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
+    messages: list[tuple[dict[str, str], str]] = field(default_factory=list)
     heard: Event = field(default_factory=Event)
 
 
@@ -30,8 +33,10 @@ def listening() -> Iterator[Listener]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            listener.received.append(dict(parse_qsl(body, strict_parsing=True)))
+            listener.messages.append(({name.lower(): text for name, text in self.headers.items()}, body))
             listener.kinds.append(self.headers["Content-Type"])
+            if "form" in listener.kinds[-1]:
+                listener.received.append(dict(parse_qsl(body, strict_parsing=True)))
             status = listener.answers.pop(0) if listener.answers else 200
             self.send_response(status)
             if status in (301, 302, 307):

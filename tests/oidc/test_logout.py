@@ -10,11 +10,12 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from idprotect import clients, protection, sessions
-from idprotect.models import LogoutNotice, SignIn, session
-from idprotect.oidc.logout_delivery import WAITS, Courier, _claim
+from idprotect.deliveries import WAITS, claim
+from idprotect.models import Delivery, SignIn, session
 from idprotect.registration import Registration
 from idprotect.senders import SendError
-from idprotect.senders.outgoing import _is_allowed, post_form
+from idprotect.senders.outgoing import PUBLIC, _is_allowed, post_form
+from idprotect.worker import Courier
 from tests.oidc.applications import Listener, listening
 from tests.oidc.server import CALLBACK, FOREIGN, Application, Person, Server, error_of
 
@@ -28,9 +29,7 @@ def only_this(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with server.arranging():
         while sessions.expire():
             pass
-        session().query(LogoutNotice).delete()
-    for app in (server.app, server.front):
-        monkeypatch.setattr(app.extensions["idprotect"], "courier", None)
+        session().query(Delivery).delete()
 
 
 @pytest.fixture
@@ -272,7 +271,7 @@ def test_a_link_of_ours_cannot_be_made_up(server: Server, signed_in: Person) -> 
 
 def deliver(server: Server) -> dict[str, int]:
     """Let the command tell everybody."""
-    result = server.cli("deliver-logouts", "--json")
+    result = server.cli("deliver", "--json")
     assert result.exit_code == 0, result.output
     return dict(json.loads(result.output))
 
@@ -302,7 +301,7 @@ def test_an_application_is_told_that_its_user_signed_out(
     assert claims["jti"]
     assert "nonce" not in claims
     assert listener.kinds == ["application/x-www-form-urlencoded"]
-    assert deliver(server) == {"expired": 0, "delivered": 0, "failed": 0}
+    assert deliver(server) == {"expired": 0, "queued": 0, "delivered": 0, "failed": 0}
     assert len(listener.received) == 1
 
 
@@ -360,17 +359,17 @@ def test_failures_are_tried_again_and_logged(
     hearing.tokens(signed_in)
     end_session(signed_in).submit(button="")
     assert deliver(server)["failed"] == 1
-    assert deliver(server) == {"expired": 0, "delivered": 0, "failed": 0}, "too early"
+    assert deliver(server) == {"expired": 0, "queued": 0, "delivered": 0, "failed": 0}, "too early"
     for wait in WAITS[:2]:
         server.clock.move(seconds=wait.total_seconds() + 1)
         assert deliver(server)["failed"] == 1
-    assert re.search(r"waiting.*3.*400", server.cli("logouts", "--client", hearing.id).output, re.S)
+    assert re.search(r"waiting.*3.*400", server.cli("deliveries", "--to", hearing.id).output, re.S)
     server.clock.move(seconds=WAITS[2].total_seconds() + 1)
     assert deliver(server)["delivered"] == 1
     claims = [logout_claims(server, listener, number) for number in range(4)]
     assert len({claim["jti"] for claim in claims}) == 1
     assert claims[0]["iat"] < claims[3]["iat"]  # type: ignore[operator]
-    assert "delivered" in server.cli("logouts", "--client", hearing.id).output
+    assert "delivered" in server.cli("deliveries", "--to", hearing.id).output
 
 
 def test_an_application_that_never_listens_is_given_up(
@@ -384,7 +383,7 @@ def test_an_application_that_never_listens_is_given_up(
         deliver(server)
         server.clock.move(seconds=wait.total_seconds() + 1)
     assert len(listener.received) == len(WAITS) + 1
-    listed = server.cli("logouts", "--client", hearing.id, "--undelivered").output
+    listed = server.cli("deliveries", "--to", hearing.id, "--undelivered").output
     assert "given up" in listed
     assert "logout:not_delivered" in server.cli("audit", "list", "--user", signed_in.username).output
 
@@ -410,9 +409,9 @@ def test_a_notice_is_sent_by_one_worker(
     hearing.tokens(signed_in)
     end_session(signed_in).submit(button="")
     with server.arranging():
-        claimed = _claim()
+        claimed = claim()
         assert claimed is not None
-        assert claimed.client_id == hearing.id
+        assert claimed.recipient == hearing.id
     assert deliver(server)["delivered"] == 0
     server.clock.move(seconds=61)
     assert deliver(server)["delivered"] == 1
@@ -434,7 +433,7 @@ def test_the_server_tells_by_itself(
     assert logout_claims(server, listener)["aud"] == hearing.id
     for _ in range(200):
         with server.arranging():
-            row = session().query(LogoutNotice).filter_by(client_id=hearing.id).one()
+            row = session().query(Delivery).filter_by(recipient=hearing.id).one()
             if row.delivered_at is not None:
                 break
         listener.heard.clear()
@@ -470,7 +469,7 @@ def test_the_server_tells_by_itself(
 )
 def test_only_public_addresses_are_called(address: str, public: bool) -> None:
     """SR6 server-side fetches, A 1.3.6: also behind the spellings of IPv6."""
-    assert _is_allowed(address, this_machine=False, need_loopback=False) is public
+    assert _is_allowed(address, PUBLIC, need_loopback=False) is public
 
 
 def test_in_production_nothing_on_this_machine_is_called(listener: Listener) -> None:

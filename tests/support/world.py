@@ -42,6 +42,7 @@ SYSTEM_NOW = clock.now
 
 CHEAP: dict[str, Any] = {
     "IDPROTECT_DEVELOPMENT": True,
+    "IDPROTECT_DELIVER": False,
     "IDPROTECT_TRUSTED_PROXIES": ("127.0.0.1",),
     "IDPROTECT_SMS_SENDER": "outbox",
     "IDPROTECT_MAIL_SENDER": "outbox",

@@ -163,11 +163,11 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "idprotect_logout_notice",
+        "idprotect_delivery",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("client_id", sa.String(length=128), nullable=False),
-        sa.Column("user_id", sa.String(length=32), nullable=False),
-        sa.Column("sign_in_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("recipient", sa.String(length=320), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
@@ -175,11 +175,10 @@ def upgrade() -> None:
         sa.Column("answer", sa.String(length=128), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    with op.batch_alter_table("idprotect_logout_notice", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_idprotect_logout_notice_created_at"), ["created_at"], unique=False
-        )
-        batch_op.create_index(batch_op.f("ix_idprotect_logout_notice_due_at"), ["due_at"], unique=False)
+    with op.batch_alter_table("idprotect_delivery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idprotect_delivery_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_idprotect_delivery_due_at"), ["due_at"], unique=False)
+        batch_op.create_index("ix_idprotect_delivery_recipient", ["recipient", "created_at"], unique=False)
 
     op.create_table(
         "idprotect_pairwise_subject",
@@ -188,6 +187,33 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("sector", "user_id"),
         sa.UniqueConstraint("subject"),
+    )
+    op.create_table(
+        "idprotect_webhook",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("former_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("former_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_why", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "idprotect_progress",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "idprotect_unsubscribed",
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("address_hash"),
     )
     op.create_table(
         "idprotect_pending_authorization",
@@ -622,15 +648,19 @@ def downgrade() -> None:
 
     op.drop_table("idprotect_pending_authorization")
     op.drop_table("idprotect_pairwise_subject")
-    with op.batch_alter_table("idprotect_logout_notice", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_due_at"))
-        batch_op.drop_index(batch_op.f("ix_idprotect_logout_notice_created_at"))
+    op.drop_table("idprotect_unsubscribed")
+    op.drop_table("idprotect_progress")
+    op.drop_table("idprotect_webhook")
+    with op.batch_alter_table("idprotect_delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_idprotect_delivery_recipient")
+        batch_op.drop_index(batch_op.f("ix_idprotect_delivery_due_at"))
+        batch_op.drop_index(batch_op.f("ix_idprotect_delivery_created_at"))
 
-    op.drop_table("idprotect_logout_notice")
     with op.batch_alter_table("idprotect_initial_access_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_initial_access_token_expires_at"))
 
     op.drop_table("idprotect_initial_access_token")
+    op.drop_table("idprotect_delivery")
     op.drop_table("idprotect_consent")
     op.drop_table("idprotect_client_network")
     op.drop_table("idprotect_address_trust")

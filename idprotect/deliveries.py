@@ -1,0 +1,116 @@
+"""One outbox for everything that is told to somebody outside: a table that is worked off, with retries and a log.
+
+A delivery is claimed by one conditional write before it is sent, so several workers share the work.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import g
+from sqlalchemy import func, select, update
+
+from idprotect import clock
+from idprotect.models import Delivery, add, new_id, rows_changed, session
+from idprotect.senders import SendError
+
+#: How long to wait after each try that failed; after the last one it is given up.
+WAITS: Sequence[timedelta] = (
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=6),
+)
+#: A worker that died while it sent is waited for so long.
+CLAIM = timedelta(minutes=1)
+LONGEST_ANSWER = 128
+NOT_WANTED = "no longer wanted"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of delivery.
+
+    :param prepare: reads what is needed, and returns what sends it without the database: the answer, for the log.
+        It raises SendError when it was not taken. None: nobody wants it any more.
+    :param taken: told after it was taken.
+    :param given_up: told after the last try.
+    """
+
+    prepare: Callable[[Delivery], Callable[[], str] | None]
+    taken: Callable[[Delivery], None] = lambda _delivery: None
+    given_up: Callable[[Delivery], None] = lambda _delivery: None
+
+
+def put(kind: str, recipient: str, content: Mapping[str, Any]) -> str:
+    """Add a delivery in the transaction of what it tells; return its id."""
+    now, its_id = clock.now(), new_id()
+    row = {"id": its_id, "kind": kind, "recipient": recipient, "content": dict(content)}
+    add(Delivery, {**row, "created_at": now, "due_at": now})
+    g.idprotect_deliveries = True
+    return its_id
+
+
+def deliver_due(kinds: Mapping[str, Kind], seconds: float = 60) -> dict[str, int]:
+    """Send whatever's time has come, as far as the time allows; return what came of it. Commits."""
+    outcomes = {"delivered": 0, "failed": 0}
+    started = time.monotonic()
+    while time.monotonic() - started < seconds and (delivery := claim()) is not None:
+        outcomes["delivered" if send(kinds, delivery) else "failed"] += 1
+    return outcomes
+
+
+def seconds_until_due() -> float | None:
+    """Return when there is something to send, None when nothing waits."""
+    due_at = session().scalar(select(func.min(Delivery.due_at)))
+    session().rollback()
+    return max(0.0, (due_at - clock.now()).total_seconds()) if due_at is not None else None
+
+
+def claim() -> Delivery | None:
+    """Take one delivery that is due, so that nobody else sends it meanwhile."""
+    while True:
+        now = clock.now()
+        due = select(Delivery).where(Delivery.due_at <= now).order_by(Delivery.due_at).limit(1)
+        delivery = session().scalar(due.execution_options(populate_existing=True))
+        if delivery is None:
+            session().rollback()
+            return None
+        this = update(Delivery).where(Delivery.id == delivery.id, Delivery.due_at == delivery.due_at)
+        claimed = rows_changed(this.values(due_at=now + CLAIM, tries=Delivery.tries + 1))
+        session().commit()
+        if claimed:
+            session().refresh(delivery)
+            return delivery
+
+
+def send(kinds: Mapping[str, Kind], delivery: Delivery) -> bool:
+    """Send one that was claimed, and write down what came of it. Commits."""
+    kind = kinds[delivery.kind]
+    call = kind.prepare(delivery)
+    session().commit()  # nothing is held while the other side takes its time
+    is_taken, answer = _answer(call)
+    delivery.answer = answer[:LONGEST_ANSWER]
+    if is_taken:
+        delivery.delivered_at, delivery.due_at = clock.now(), None
+        kind.taken(delivery)
+    elif call is None or delivery.tries > len(WAITS):
+        delivery.due_at = None
+        kind.given_up(delivery)
+    else:
+        delivery.due_at = clock.now() + WAITS[delivery.tries - 1]
+    session().commit()
+    return is_taken
+
+
+def _answer(call: Callable[[], str] | None) -> tuple[bool, str]:
+    if call is None:
+        return False, NOT_WANTED
+    try:
+        return True, call()
+    except SendError as error:
+        return False, str(error)
