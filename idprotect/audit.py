@@ -22,6 +22,8 @@ class Event(StrEnum):
     SIGN_IN_MOVED = "sign_in:moved"
     SIGN_IN_MOVE_SETTLED = "sign_in:move_settled"
     SIGN_IN_BLOCKED = "sign_in:blocked"
+    PASS_ISSUED = "pass:issued"  # noqa: S105 (a word, not a secret)
+    PASS_USED = "pass:used"  # noqa: S105
     MFA_PASSED = "mfa:passed"
     MFA_FAILED = "mfa:failed"
     CODE_SENT = "mfa:code_sent"

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
-from idprotect import audit, clock, people, policies, protection
+from idprotect import audit, clock, passes, people, policies, protection
 from idprotect.audit import Event
-from idprotect.conditional_access import AccessRequest, Decision, PolicySet, evaluate
+from idprotect.conditional_access import AccessRequest, Decision, PolicySet, Step, evaluate
 from idprotect.errors import EvaluationError
 from idprotect.models import Receipt, SignInFacts, UserFacts, add, session
 from idprotect.risk import RiskLevel
@@ -85,6 +85,8 @@ def ask(access: Access, endpoint: Endpoint) -> Verdict:
     """
     try:
         policy_set, facts = _gather(access)
+        if passes.is_open(access.sign_in) and _opens(policy_set, facts) and passes.use(access.sign_in):
+            facts = replace(facts, vouched_for=True)
         decision = evaluate(policy_set, facts)
         reference = _receipt(access, endpoint, policy_set, facts, decision)
     except Exception as error:
@@ -100,6 +102,21 @@ def ask(access: Access, endpoint: Endpoint) -> Verdict:
         session().commit()
         raise EvaluationError("access could not be evaluated") from error
     return Verdict(decision, facts, reference)
+
+
+def would_pass_open(sign_in: SignInFacts, user: UserFacts) -> bool:
+    """Whether a pass of the help desk would help this sign-in, by what was known when it was stopped."""
+    newest = select(Receipt).where(Receipt.sign_in_id == sign_in.id).order_by(Receipt.id.desc()).limit(1)
+    receipt = session().scalar(newest)
+    if receipt is None:
+        return False
+    return _opens(policies.current(), replace(AccessRequest.from_dict(receipt.facts), enabled=user.enabled))
+
+
+def _opens(policy_set: PolicySet, facts: AccessRequest) -> bool:
+    """Whether a pass makes the difference between a block and something else."""
+    is_blocked = evaluate(policy_set, facts).first is Step.BLOCK
+    return is_blocked and evaluate(policy_set, replace(facts, vouched_for=True)).first is not Step.BLOCK
 
 
 def still_allows(access: Access) -> bool:
@@ -167,6 +184,7 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         registration_prompted_at=user.registration_prompted_at,
         registration_skipped=sign_in.registration_skipped_at is not None,
         temporary_password=user.must_change_password,
+        vouched_for=sign_in.vouched_at is not None,
         stopped_sign_in=_asks_about_stopped(user, sign_in),
         step_up=STEP_UP in access.scopes,
         registering=REGISTER in access.scopes,

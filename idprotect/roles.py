@@ -98,6 +98,7 @@ ACTS: Mapping[str, frozenset[Role]] = {
     "temporary_password": _RESET,
     "require_reset": _RESET,
     "reset_factors": frozenset({Role.ADMINISTRATOR}),
+    "short_pass": _RESET,
     "sign_in_compromised": _RISK,
     "sign_in_safe": _RISK,
     "dismiss_sign_in": _RISK,

@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import sys
 import time
+import tomllib
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import create_engine, delete, func, select, text
 from sqlalchemy.pool import NullPool
 
-from idprotect import clients, consents, migrations, policies, protection, sign_ins, users
+from idprotect import clients, consents, migrations, passes, policies, protection, sign_ins, users
 from idprotect.audit import Event
 from idprotect.browser import Visitor
 from idprotect.errors import InteractionError, PolicyError
@@ -57,7 +58,17 @@ from tests.oidc import signing
 from tests.oidc.server import Application
 from tests.support import PROJECT
 from tests.support.live import Gunicorn, gunicorn
-from tests.support.world import CHEAP, PASSWORD, TOR_ADDRESS, Clock, World, _Forms, build_app, query_of
+from tests.support.world import (
+    CHEAP,
+    PASSWORD,
+    SIGN_IN_RISK_POLICY,
+    TOR_ADDRESS,
+    Clock,
+    World,
+    _Forms,
+    build_app,
+    query_of,
+)
 
 # Every variable that begins so is a setting of the server, which this is not.
 ROUNDS = int(os.environ.pop("IDPROTECT_RACE_ROUNDS", "5"))
@@ -507,6 +518,24 @@ def test_a_waiting_authorization_is_resumed_once(arena: Arena) -> None:
         )
         assert arena.count(unused) == 1
         tokens_for(arena, query_of(codes[0])["code"])
+
+
+def test_a_short_pass_is_used_once(arena: Arena) -> None:
+    """I5, D27: eight tabs of the stopped browser come back at once; the pass is used by one, and holds for its sign-in."""
+    with arena.world.arranging():
+        policies.apply(tomllib.loads(SIGN_IN_RISK_POLICY), "test")
+    for _ in range(ROUNDS):
+        username = arena.new_user()
+        visit = Visit(arena).ask_for_a_code().sign_in(username)
+        user_id = arena.world.read(lambda user: user.id, username)
+        with arena.world.arranging():
+            row = session().scalars(select(SignIn).where(SignIn.user_id == user_id)).one()
+            row.risk_level = int(RiskLevel.HIGH)
+            passes.issue(row, "test", "test")
+        answers = arena.volley([visit.shot("/account")] * THREADS)
+        assert {answer.status for answer in answers} == {303}
+        assert not any(answer.location.endswith("/block") for answer in answers)
+        assert arena.events(Event.PASS_USED, username) == 1
 
 
 # Factors

@@ -58,6 +58,8 @@ class ActsView(ConsoleView):
         if request.method == "POST":
             try:
                 form.check()
+                if (unchecked := triage.left_open(act, _ticked(act))) is not None:
+                    raise InteractionError(unchecked)
                 return self._done(act, targets, form.text)
             except InteractionError as error:
                 session().rollback()

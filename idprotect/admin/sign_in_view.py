@@ -5,12 +5,13 @@ from typing import Any
 from flask import Response, abort, url_for
 from sqlalchemy import select
 
-from idprotect import gate, roles
+from idprotect import gate, policies, roles
 from idprotect.admin import door
 from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
 from idprotect.admin.view import expose
 from idprotect.conditional_access import Step
+from idprotect.insights.stops import stop_of
 from idprotect.lists import RISKY_SIGN_INS, SESSIONS, SIGN_INS
 from idprotect.lists.sign_ins import outcome_of
 from idprotect.models import AuditEvent, Client, Receipt, RiskDetection, SignIn, User, session
@@ -78,6 +79,7 @@ def _receipt(receipt: Receipt) -> dict[str, Any]:
         "is_same": again.outcome == receipt.outcome
         and [result.to_dict() for result in again.results] == receipt.results,
         "again": again.outcome,
+        "stop": stop_of(policies.load(receipt.policy_version), again),
     }
 
 

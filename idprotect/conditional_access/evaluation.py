@@ -104,13 +104,13 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
     """Return what one applying policy says, in the company of the others that are on."""
     if policy is SESSION:
         return _session_outcome(request, company)
-    if Control.BLOCK in policy.controls:
+    if Control.BLOCK in policy.controls and not _is_opened_by_pass(policy, request):
         return Outcome.BLOCKED, Reason.POLICY
     if not _sign_in_is_recent(policy, request):
         return Outcome.SIGN_IN_REQUIRED, Reason.POLICY
     if Control.REGISTRATION in policy.controls:
         return _registration_outcome(policy, request, company)
-    if Control.MFA not in policy.controls:
+    if not policy.controls & {Control.MFA, Control.BLOCK}:
         return Outcome.ALLOWED, None
     if not _mfa_is_fresh(policy, request):
         if request.registered:
@@ -123,6 +123,15 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
     if _wants_recovery(policy, request):
         return Outcome.RECOVERY_REQUIRED, Reason.POLICY
     return Outcome.MFA_SATISFIED, None
+
+
+def _is_opened_by_pass(policy: Policy, request: AccessRequest) -> bool:
+    """Whether a second factor will do instead of a block, because the help desk checked who this is.
+
+    Its word stands in for a familiar place: it opens what the risk of this sign-in closed, and nothing else.
+    """
+    is_about_sign_in = bool(policy.sign_in_risk) and not policy.user_risk
+    return request.vouched_for and is_about_sign_in and not request.is_compromised
 
 
 def _sign_in_is_recent(policy: Policy, request: AccessRequest) -> bool:
@@ -214,7 +223,7 @@ def _may_register(request: AccessRequest, company: list[Policy]) -> bool:
     """Whether whoever sits there with the password alone may add a second factor: it could be the attacker."""
     if request.is_compromised:
         return False
-    if not request.is_risky:
+    if not request.is_risky or request.vouched_for:
         return True
     asking = [policy for policy in company if policy.sign_in_risk and Control.MFA in policy.controls]
     return bool(asking) and all(policy.unregistered is Unregistered.REGISTER for policy in asking)
@@ -294,7 +303,9 @@ def _block_is_about_user(
 
 
 def _asks_for_sign_in_risk(enforced: list[Policy]) -> bool:
-    return any(policy.sign_in_risk and Control.MFA in policy.controls for policy in enforced)
+    # A block is among them when a pass made it a demand for a second factor.
+    asking = {Control.MFA, Control.BLOCK}
+    return any(policy.sign_in_risk and asking & policy.controls for policy in enforced)
 
 
 def _notice_is_due(

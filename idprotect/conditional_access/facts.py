@@ -32,6 +32,7 @@ class AccessRequest:
     :param registration_skipped: skipped in this sign-in.
     :param stopped_sign_in: an earlier sign-in of this user was stopped, and this one is trustworthy enough to ask
         whether that was its owner.
+    :param vouched_for: the help desk checked who this is, and gave this very sign-in a pass.
     :param step_up: what is asked for needs a second factor of whoever has one, whatever the policies say.
     :param registering: the person is about to add a second factor.
     :param console: the administrator's console is entered: a second factor is demanded, whatever the policies say.
@@ -68,6 +69,7 @@ class AccessRequest:
     registration_skipped: bool = False
     temporary_password: bool = False
     stopped_sign_in: bool = False
+    vouched_for: bool = False
     step_up: bool = False
     registering: bool = False
     console: bool = False

@@ -26,6 +26,8 @@ class SignInFacts:
         noticed_at: Any
         registration_skipped_at: Any
         reviewed_at: Any
+        pass_expires_at: Any
+        vouched_at: Any
         ip_address: Any
         platform: Any
         country: Any
@@ -71,6 +73,8 @@ class SignIn(SignInFacts, Base):
     :ivar aggregated_level: level of what is open now; findings and feedback move it.
     :ivar console_seen_at: when the administrator's console was last used in it; idle time counts from there.
     :ivar reviewed_at: when the person was asked about an earlier, stopped sign-in.
+    :ivar pass_expires_at: until when a pass of the help desk may be used; None when there is none, or it was used.
+    :ivar vouched_at: when such a pass was used: somebody checked who this is.
     :ivar completed_at: when it first ended with access.
     :ivar ended_at: when it was ended: its tokens are dead as well.
     :ivar simulated: it never happened: left out of everything that is counted.
@@ -90,6 +94,8 @@ class SignIn(SignInFacts, Base):
     noticed_at: Mapped[datetime | None]
     registration_skipped_at: Mapped[datetime | None]
     reviewed_at: Mapped[datetime | None]
+    pass_expires_at: Mapped[datetime | None]
+    vouched_at: Mapped[datetime | None]
     console_seen_at: Mapped[datetime | None]
 
     ip_address: Mapped[str | None] = mapped_column(String(45))

@@ -5,7 +5,18 @@ them: what to say before it is done, who may do it to whom, and an audit event w
 when it was refused.
 """
 
-from idprotect.triage.act import Act, Actor, Done, Option, Target, find, perform, why_forbidden, why_refused
+from idprotect.triage.act import (
+    Act,
+    Actor,
+    Done,
+    Option,
+    Target,
+    find,
+    left_open,
+    perform,
+    why_forbidden,
+    why_refused,
+)
 from idprotect.triage.detection_acts import DETECTION_ACTS
 from idprotect.triage.sign_in_acts import SIGN_IN_ACTS
 from idprotect.triage.user_acts import USER_ACTS
@@ -20,6 +31,7 @@ __all__ = [
     "Option",
     "Target",
     "find",
+    "left_open",
     "perform",
     "why_forbidden",
     "why_refused",

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from idprotect import audit, notifications, protection, roles
+from idprotect import audit, notifications, passes, protection, roles
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
 from idprotect.models import RiskDetection, SignIn, User, session
@@ -65,11 +65,15 @@ class Actor:
 
 @dataclass(frozen=True)
 class Option:
-    """Something that can be ticked in the dialogue of an act."""
+    """Something that can be ticked in the dialogue of an act.
+
+    :param required: a point of a checklist: nothing is done before each of them is ticked.
+    """
 
     name: str
     label: str
-    default: bool
+    default: bool = False
+    required: bool = False
 
 
 Verb = Callable[[Target, str, str, Collection[str]], str | None]
@@ -148,7 +152,7 @@ def why_refused(act: Act, target: Target, actor: Actor) -> str | None:
 def perform(act: Act, target: Target, actor: Actor, reason: str, ticked: Collection[str]) -> Done:
     """Do it, or say why not; either is written down with the state before and after. Commits."""
     before = _state(target)
-    refused = why_refused(act, target, actor)
+    refused = why_refused(act, target, actor) or left_open(act, ticked)
     secret = None
     if refused is None:
         try:
@@ -166,6 +170,13 @@ def perform(act: Act, target: Target, actor: Actor, reason: str, ticked: Collect
         session().commit()
     notifications.flush()
     return done
+
+
+def left_open(act: Act, ticked: Collection[str]) -> str | None:
+    """Return what was not checked, None when everything was."""
+    if all(option.name in ticked for option in act.options if option.required):
+        return None
+    return "Go through the whole checklist first: each point has to be ticked."
 
 
 def _write_down(
@@ -203,7 +214,7 @@ def _state(target: Target) -> dict[str, Any]:
         session().refresh(target.sign_in)
         level = RiskLevel(target.sign_in.aggregated_level).label
         state |= {"sign_in_risk": level, "sign_in_state": target.sign_in.risk_state}
-        state |= {"ended": target.sign_in.ended_at is not None}
+        state |= {"ended": target.sign_in.ended_at is not None, "pass": passes.is_open(target.sign_in)}
     if target.detection is not None:
         session().refresh(target.detection)
         state |= {"detection": target.detection.state, "detail": target.detection.detail}

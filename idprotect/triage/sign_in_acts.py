@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from idprotect import protection, sessions
+from idprotect import gate, passes, protection, sessions
 from idprotect.errors import InteractionError
 from idprotect.models import SignIn
 from idprotect.triage.act import Act, Option, Target
@@ -27,6 +27,10 @@ def _end(target: Target, _by: str, _reason: str, _ticked: Collection[str]) -> No
     sessions.end(_sign_in(target), "revoked")
 
 
+def _pass(target: Target, by: str, reason: str, _ticked: Collection[str]) -> None:
+    passes.issue(_sign_in(target), by, reason)
+
+
 def _sign_in(target: Target) -> SignIn:
     if target.sign_in is None:
         raise InteractionError("The sign-in does not exist.")
@@ -45,7 +49,55 @@ def _is_over(target: Target) -> str | None:
     return "It has ended already." if _sign_in(target).ended_at else None
 
 
+def _has_pass(target: Target) -> str | None:
+    until = _sign_in(target).pass_expires_at
+    return f"It has a pass, until {until:%H:%M} UTC." if until and passes.is_open(_sign_in(target)) else None
+
+
+def _no_pass(target: Target) -> str | None:
+    sign_in = _sign_in(target)
+    if (why := _wrong_password(target) or _is_over(target)) is not None:
+        return why
+    if target.user is None or not gate.would_pass_open(sign_in, target.user):
+        return (
+            "A pass opens only what the risk of this one sign-in closed. Nothing stops it, or something else does: "
+            "a switched-off account, the risk of the account, another policy."
+        )
+    return None
+
+
 SIGN_IN_ACTS = (
+    Act(
+        "short_pass",
+        "sign_in",
+        "Short pass",
+        "Give a short pass to this sign-in: {}",
+        (
+            "Lets this sign-in, in the browser that it began in, go on within 15 minutes; once.",
+            "A second factor is asked for instead; whoever has none sets one up there and then.",
+        ),
+        (
+            SAME_PASSWORD,
+            "Nothing else that stops it is opened: a switched-off account, the risk of the account, another policy.",
+            "Other sign-ins of this person are judged as ever.",
+        ),
+        _pass,
+        options=(
+            Option(
+                "called_back",
+                "I called back on a number that we had before, or see the person",
+                required=True,
+            ),
+            Option(
+                "told_reference",
+                "They read me the reference number from the page, and its time",
+                required=True,
+            ),
+            Option("expected", "They say where they are and on what, and why this is unusual", required=True),
+        ),
+        already=_has_pass,
+        why_not=_no_pass,
+    ),
     Act(
         "sign_in_compromised",
         "sign_in",

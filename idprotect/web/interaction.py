@@ -68,6 +68,7 @@ def _render(visit: Visit, page: Page) -> Response:
         "user_name": visit.user.display_name,
         "login_name": visit.user.username,
         "reference": visit.verdict.reference,
+        "again_url": url_for("idprotect.resume", pending_id=visit.pending.id),
         "switch_url": url_for("idprotect.sign_in", pending_id=visit.pending.id),
     }
     return render(page.template, **{**common, **page.variables})

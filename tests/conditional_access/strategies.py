@@ -72,6 +72,7 @@ FACTS: Choices = {
     "registration_skipped": (False, True),
     "temporary_password": (*[False] * 9, True),
     "stopped_sign_in": (*[False] * 9, True),
+    "vouched_for": (*[False] * 5, True),
     "step_up": (*[False] * 9, True),
     "consented": (*[True] * 9, False),
 }

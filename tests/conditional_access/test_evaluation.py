@@ -771,3 +771,37 @@ def test_a_trial_of_registering_is_recorded_where_somebody_is_sent_to_register()
     decision = decide(trial, registration())
     assert decision.steps == (Step.MFA_REGISTRATION,)
     assert decision.results[0].word == "would_blocked"
+
+
+# The help desk's pass
+
+A_PASS: dict[str, Any] = {"vouched_for": True, "sign_in_risk": HIGH}
+
+
+def test_a_pass_turns_a_block_for_the_sign_in_into_a_second_factor() -> None:
+    """D27: asked of whoever has one, set up by whoever has none; and then it is satisfied like any other."""
+    assert word(SIGN_IN_BLOCK, sign_in_risk=HIGH, registered=True) == "blocked"
+    assert word(SIGN_IN_BLOCK, **A_PASS, registered=True) == "mfa_required"
+    assert word(SIGN_IN_BLOCK, **A_PASS, **PROVED) == "mfa_satisfied"
+    for one in (SIGN_IN_BLOCK, SIGN_IN_MFA, registration()):
+        assert word(one, sign_in_risk=HIGH) == "blocked"
+        assert word(one, **A_PASS) == "registration_required"
+    assert decide(SIGN_IN_BLOCK, **A_PASS, registered=True).mfa_for_sign_in_risk
+
+
+@pytest.mark.parametrize("one", [SIGN_IN_BLOCK, SIGN_IN_MFA, registration()])
+def test_a_pass_opens_nothing_of_a_compromised_account(one: Policy) -> None:
+    """D08, product.md 4: only an administrator helps, also where no policy is about the account's risk."""
+    at_risk = {"user_risk": MEDIUM, "user_risk_at": RISK_AT}
+    assert word(one, **A_PASS, **at_risk) == "blocked"
+    assert word(SIGN_IN_BLOCK, **A_PASS, **at_risk, registered=True) == "blocked"
+
+
+@pytest.mark.parametrize(
+    "one", [BLOCK_ALL, USER_BLOCK, replace(SIGN_IN_BLOCK, user_risk=frozenset({LOW, HIGH}))]
+)
+def test_a_pass_opens_no_other_block(one: Policy) -> None:
+    """D27: what another rule stopped stays stopped; so does an account that is switched off."""
+    facts = A_PASS | {"user_risk": LOW if one is not USER_BLOCK else HIGH, "user_risk_at": RISK_AT, **PROVED}
+    assert word(one, **facts) == "blocked"
+    assert steps(SIGN_IN_BLOCK, **A_PASS, **PROVED, enabled=False) == (Step.BLOCK,)

@@ -73,6 +73,7 @@ OTHER: dict[str, Any] = {
     "registration_skipped": True,
     "temporary_password": True,
     "stopped_sign_in": True,
+    "vouched_for": True,
     "step_up": True,
     "registering": True,
     "console": True,

@@ -350,6 +350,8 @@ def upgrade() -> None:
         sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("registration_skipped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pass_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("vouched_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("console_seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ip_address", sa.String(length=45), nullable=True),
         sa.Column("user_agent", sa.Text(), nullable=False),
