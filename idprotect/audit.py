@@ -71,6 +71,7 @@ class Event(StrEnum):
     ADDRESSES_CONFIRMED = "addresses:confirmed"
     ADDRESSES_WITHDRAWN = "addresses:withdrawn"
     KEYS_ROTATED = "keys:rotated"
+    ALERT_QUEUED = "alert:queued"
     MESSAGE_FAILED = "message:failed"
     AUDIT_PURGED = "audit:purged"
     CONSOLE_REFUSED = "console:refused"

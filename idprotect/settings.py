@@ -21,6 +21,7 @@ from idprotect.risk.detections import DETECTIONS, SESSION_DETECTIONS
 
 PREFIX = "IDPROTECT_"
 MINUTE, HOUR, DAY = 60, 3600, 86400
+MAY_BE_ZERO = frozenset({"resend_wait", "smtp_port", "alert_window", "alert_repeat"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +143,16 @@ class Settings:
     dynamic_registration: bool = False
     #: Send logout tokens, webhooks, alerts and digests from the server's own processes; else ``deliver`` has to run.
     deliver: bool = True
+    #: Administrators get a mail about whoever reaches this level of risk; empty: none.
+    alert_level: str = "high"
+    #: Whom alerts and digest are for; empty: all administrators with a mail address.
+    alert_recipients: Sequence[str] = ()
+    #: What comes within so many seconds stands in one mail.
+    alert_window: int = MINUTE
+    #: For so long no other mail about the same person at the same level; 0: one whenever something new is found.
+    alert_repeat: int = 0
+    #: A mail to administrators each Monday about the week.
+    digest: bool = True
     #: Networks, not public, to which logout tokens and webhooks may be sent as well.
     outgoing_networks: Sequence[str] = ()
 
@@ -178,11 +189,12 @@ class Settings:
             ("MAIL_SENDER", self.mail_sender, ("outbox", "smtp", "null")),
             ("SIGNING_ALGORITHM", self.signing_algorithm, ALGORITHMS),
             ("SMTP_TLS", self.smtp_tls, ("none", "starttls", "tls")),
+            ("ALERT_LEVEL", self.alert_level, ("", "low", "medium", "high")),
         ):
             if value not in choices:
                 raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(choices)}")
         for setting in fields(self):
-            unset = setting.name in ("resend_wait", "smtp_port") or setting.name.endswith("_max_age")
+            unset = setting.name in MAY_BE_ZERO or setting.name.endswith("_max_age")
             least = 0 if unset else 1
             if setting.type is int and getattr(self, setting.name) < least:
                 raise ConfigurationError(f"{PREFIX}{setting.name.upper()} must be at least {least}")

@@ -6,12 +6,13 @@ same, and any number of workers share it.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
 
 from flask import Flask
 
-from idprotect import deliveries, sessions, webhooks
+from idprotect import alerts, deliveries, digests, mails, sessions, webhooks
+from idprotect.mails import MAILS
 from idprotect.models import session
 from idprotect.oidc.logout_tokens import KIND as LOGOUT_TOKEN
 from idprotect.oidc.logout_tokens import LOGOUT_TOKENS
@@ -19,9 +20,15 @@ from idprotect.webhooks import WEBHOOKS
 
 log = logging.getLogger("idprotect.worker")
 
-KINDS: Mapping[str, deliveries.Kind] = {LOGOUT_TOKEN: LOGOUT_TOKENS, webhooks.KIND: WEBHOOKS}
-#: While somebody wants to hear of what happens, a round is made every so many seconds.
-ROUND = 2.0
+KINDS: Mapping[str, deliveries.Kind] = {
+    LOGOUT_TOKEN: LOGOUT_TOKENS,
+    webhooks.KIND: WEBHOOKS,
+    mails.KIND: MAILS,
+}
+#: Who finds what has to be told.
+DUTIES: Sequence[Callable[[], int]] = (webhooks.queue_news, alerts.queue_due, digests.queue_due)
+#: So often a round is made while a webhook wants to hear of what happens, or else administrators do, in seconds.
+ROUND, SLOW_ROUND = 2.0, 20.0
 #: A process in which nothing waits looks again after so many seconds, if there are requests.
 REST = 15.0
 
@@ -33,8 +40,7 @@ def deliver_due(seconds: float = 60) -> dict[str, int]:
 
 def work() -> dict[str, int]:
     """Make a round. Commits."""
-    queued = webhooks.queue_news()
-    return {"queued": queued, **deliver_due()}
+    return {"queued": sum(_done(duty) for duty in DUTIES), **deliver_due()}
 
 
 def work_thoroughly() -> dict[str, int]:
@@ -46,10 +52,20 @@ def work_thoroughly() -> dict[str, int]:
 
 def pause() -> float | None:
     """Return the seconds until the next round, None when nothing waits and nobody wants to hear of anything."""
-    until_due = deliveries.seconds_until_due()
-    if not webhooks.are_wanted():
-        return until_due
-    return ROUND if until_due is None else min(ROUND, until_due)
+    waits = [deliveries.seconds_until_due()]
+    waits += [ROUND] if webhooks.are_wanted() else []
+    waits += [SLOW_ROUND] if alerts.are_wanted() or digests.are_wanted() else []
+    return min((wait for wait in waits if wait is not None), default=None)
+
+
+def _done(duty: Callable[[], int]) -> int:
+    """Do one duty; when it fails, the others are not in vain, and the next round tries again."""
+    try:
+        return duty()
+    except Exception:
+        session().rollback()
+        log.exception("a duty was not done")
+        return 0
 
 
 class Courier:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-from idprotect import worker
+from idprotect import digests, worker
 from idprotect.cli.base import Result, command, idprotect
 from idprotect.models import Delivery, session
 
@@ -23,6 +23,19 @@ def deliver(watch: bool) -> Result:
             return done
         if not done["expired"]:
             time.sleep(POLL)
+
+
+@command(idprotect, "digest")
+@click.option("--send", is_flag=True, help="Send it now, to whoever gets it on Mondays.")
+@click.option("--subscribe", metavar="ADDRESS", help="Send it to an address again that had ended it.")
+def digest(send: bool, subscribe: str | None) -> Result:
+    """Show the mail about the last seven days."""
+    if subscribe is not None:
+        digests.subscribe(subscribe)
+        return {"address": subscribe, "subscribed": True}
+    if send:
+        return {"queued": digests.queue()}
+    return {"text": digests.text()}
 
 
 @command(idprotect, "deliveries")

@@ -35,6 +35,7 @@ class Message:
 
     Address and body stay out of `repr()`, and so out of logs and error reports: the body carries a code.
 
+    :param unsubscribe_url: where mail programs end mail of this purpose by one request (RFC 8058).
     :param purpose: what it is for, such as "sign_in_code"; for the log and for the provider's statistics.
     :param id: stays the same when the same message is sent again, so that a provider can drop the second.
     """
@@ -44,6 +45,7 @@ class Message:
     subject: str | None
     body: str = field(repr=False)
     purpose: str
+    unsubscribe_url: str | None = field(default=None, repr=False)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
 

@@ -75,7 +75,8 @@ class HttpGateway:
         try:
             connection.connect()
             attempt.uses(connection.sock)
-            connection.request("POST", self._target, json.dumps(asdict(message)).encode(), headers)
+            told = {name: value for name, value in asdict(message).items() if name != "unsubscribe_url"}
+            connection.request("POST", self._target, json.dumps(told).encode(), headers)
             with connection.getresponse() as response:
                 status = response.status
         finally:

@@ -80,6 +80,9 @@ class SmtpSender:
             mail["Message-ID"] = f"<{_one_line(message.id)}@{self._from.domain}>"
             mail["Date"] = format_datetime(clock.now())
             mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
+            if message.unsubscribe_url is not None:
+                mail["List-Unsubscribe"] = f"<{_one_line(message.unsubscribe_url)}>"
+                mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
             mail.set_content(message.body)
         except (ValueError, MessageError):
             raise SendError("the message cannot be written as mail") from None

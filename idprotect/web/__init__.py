@@ -7,6 +7,7 @@ from idprotect import pages
 from idprotect.web import (
     account,
     authorize,
+    digest,
     end_session,
     interaction,
     outbox,
@@ -19,7 +20,8 @@ from idprotect.web import (
 GET, POST = ["GET"], ["POST"]
 BOTH = GET + POST
 
-#: POSTed by applications, not by browsers on behalf of a person: no form token, no check of the origin.
+#: POSTed by applications and mail programs, not by browsers on behalf of a person: no form token, no check of the
+#: origin.
 PROTOCOL_ENDPOINTS = frozenset(
     {
         "authorize",
@@ -31,6 +33,7 @@ PROTOCOL_ENDPOINTS = frozenset(
         "push",
         "register",
         "registered",
+        "unsubscribe",
     }
 )
 
@@ -64,6 +67,7 @@ ROUTES = (
     ("/account/sign-ins/<sign_in_id>/report", "report_sign_in", account.report_sign_in, BOTH),
     ("/account/consents/<client_id>/revoke", "revoke_consent", account.revoke_consent, POST),
     ("/report/<token>", "report_by_link", account.report_by_link, BOTH),
+    ("/digest/unsubscribe/<token>", "unsubscribe", digest.unsubscribe, BOTH),
     ("/sign-out", "sign_out", account.sign_out, BOTH),
     ("/outbox", "outbox", outbox.outbox, GET),
     ("/simulation", "simulation", simulation.simulation, GET),
