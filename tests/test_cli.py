@@ -9,6 +9,7 @@ from idprotect import clock, protection
 from idprotect.models import AuditEvent, PolicyVersion, session
 from tests.support.world import (
     PASSWORD,
+    REGISTRATION_POLICY,
     SIGN_IN_RISK_BLOCK,
     SIGN_IN_RISK_POLICY,
     TOR_ADDRESS,
@@ -273,3 +274,28 @@ def test_everybody_can_be_signed_out_at_once(world: World) -> None:
     browsers = [world.browser().start().sign_in(name) for name in ("ada", "bob")]
     assert answer(world, "revoke-all") == {"ended": 2}
     assert [browser.start().step for browser in browsers] == ["sign_in", "sign_in"]
+
+
+def test_what_was_dealt_with_elsewhere_is_closed_by_command_as_by_the_console(world: World) -> None:
+    """F095, C098: one verb, one record with before and after; a second time there is nothing left to do."""
+    world.make_user()
+    world.act(protection.confirm_compromised, "ada", "test")
+    found = answer(world, "user", "resolve", "ada", "--reason", "The laptop was set up anew.")
+    assert found["risk_level"] == "none"
+    with world.app.app_context():
+        event = session().query(AuditEvent).filter_by(name="console:acted").one()
+        assert event.actor.startswith("cli:")
+        assert event.details["reason"] == "The laptop was set up anew."
+        assert (event.details["before"]["risk"], event.details["after"]["risk"]) == ("high", "none")
+    assert "No risk is open." in refusal(world, "user", "resolve", "ada", "--reason", "again")
+    assert "Missing option" in world.cli("user", "resolve", "ada").output
+
+
+def test_second_factors_are_removed_by_command(world: World) -> None:
+    """F085, C098: with a reason; the next sign-in registers anew."""
+    world.make_user(authenticators=("totp",))
+    answer(world, "user", "remove-factors", "ada", "--reason", "lost telephone")
+    world.apply(REGISTRATION_POLICY)
+    assert world.browser().start().sign_in().step == "mfa_registration"
+    said = refusal(world, "user", "remove-factors", "ada", "--reason", "again")
+    assert "No second factor is registered." in said

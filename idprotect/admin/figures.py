@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from statistics import median
 from typing import Any
 
 from flask import url_for
@@ -66,6 +67,18 @@ class Days:
         return [round(100 * asked / all_of_them, 1) if all_of_them else 0.0 for asked, all_of_them in pairs]
 
 
+@dataclass(frozen=True)
+class Measure:
+    """Something that was achieved in some days, with the list that it can be counted in.
+
+    :param text: the number, or a duration.
+    """
+
+    label: str
+    text: str
+    url: str
+
+
 #: What waits for somebody: label, list, filters, and whether it is urgent.
 WAITING = (
     ("People at high risk", "risky_users", {"level": "high", "state": "open"}, True),
@@ -90,6 +103,41 @@ def number(label: str, name: str, filters: Mapping[str, str], *, urgent: bool = 
     arguments: dict[str, Any] = dict(filters)
     url = url_for(f"idprotect_admin_{name}.index", **arguments)
     return Number(label, paging.count(asked), url, urgent)
+
+
+def measures(days: int) -> list[Measure]:
+    """Return what was achieved in the last days; each is worked out from the rows of its list alone."""
+    since = {"within": f"{days}d"}
+    stopped = number("Risky sign-ins stopped", "risky_sign_ins", {"outcome": "stopped", **since})
+    proved = number(
+        "Risky sign-ins that proved a second factor", "risky_sign_ins", {"detail": "user_passed_mfa", **since}
+    )
+    closed = {"state": "remediated", "closed": f"{days}d"}
+    remediated = number("Median time to remediate", "detections", closed)
+    return [
+        Measure(stopped.label, stopped.text, stopped.url),
+        Measure(proved.label, proved.text, proved.url),
+        Measure(remediated.label, in_words(_median_time(closed)), remediated.url),
+    ]
+
+
+def in_words(time: timedelta | None) -> str:
+    """Return a duration as people say it, in one unit."""
+    if time is None:
+        return "–"
+    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
+        if time >= 2 * length:
+            return f"{time / length:.0f} {unit}"
+    return f"{time.total_seconds():.0f} s"
+
+
+def _median_time(filters: Mapping[str, str]) -> timedelta | None:
+    """Return how long it took from the detection to its end, in the middle of the newest rows of the list."""
+    asked = Asked.of(LISTINGS["detections"], MultiDict(filters))
+    found = select(RiskDetection.detected_at, RiskDetection.closed_at).where(asked.condition())
+    rows = session().execute(found.order_by(RiskDetection.detected_at.desc()).limit(paging.COUNTED))
+    seconds = [(closed_at - detected_at).total_seconds() for detected_at, closed_at in rows if closed_at]
+    return timedelta(seconds=median(seconds)) if seconds else None
 
 
 def by_day(count: int) -> Days:

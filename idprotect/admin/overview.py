@@ -61,6 +61,7 @@ class OverviewView(ConsoleView):
                 "days": count,
                 "lengths": LENGTHS,
             }
+            shown |= {"measures": figures.measures(count)}
             shown |= {"charts": _charts(count), "health": runtime().intelligence.health()}
             shown |= {"not_configured": runtime().intelligence.not_configured()}
         return self.page("overview.html", **shown)

@@ -1,6 +1,7 @@
 """``flask idprotect …``: everything an operator needs, also when nobody can sign in. Each command also speaks JSON."""
 
 from idprotect.cli import (
+    acts,
     audit,
     clients,
     conformance,
@@ -23,6 +24,7 @@ from idprotect.cli import (
 from idprotect.cli.base import idprotect
 
 __all__ = [
+    "acts",
     "audit",
     "clients",
     "conformance",

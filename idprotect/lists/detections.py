@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, case, select
 
+from idprotect import clock
 from idprotect.lists import words
-from idprotect.lists.listing import Column, Condition, Filter, Listing, choice, equal, times
+from idprotect.lists.listing import PERIODS, Column, Condition, Filter, Listing, choice, equal, period, times
 from idprotect.models import RiskDetection, User
 from idprotect.risk.levels import About, Timing
+from idprotect.risk.mitre import TECHNIQUES
 
 _TO_USER = ("user", "user_id")
 _TO_SIGN_IN = ("sign_in", "sign_in_id")
@@ -21,6 +23,12 @@ def _of_user(text: str) -> Condition:
     return RiskDetection.user_id.in_(select(User.id).where(User.username == text.lower()))
 
 
+def _closed_within(text: str) -> Condition:
+    return RiskDetection.closed_at >= clock.now() - period(text)
+
+
+_technique = case(dict(TECHNIQUES), value=RiskDetection.name, else_="")
+
 DETECTIONS = Listing(
     name="detections",
     title="Detections",
@@ -33,6 +41,7 @@ DETECTIONS = Listing(
         Column("level", "Level", RiskDetection.level, "level"),
         Column("state", "State", RiskDetection.state, "state"),
         Column("reasons", "Reasons", RiskDetection.reasons, "items"),
+        Column("technique", "MITRE ATT&CK", _technique, "mono", shown=False),
         Column("detail", "Detail", RiskDetection.detail, "word", shown=False),
         Column("about", "About", RiskDetection.about, "word", shown=False),
         Column("timing", "Timing", RiskDetection.timing, "word", shown=False),
@@ -47,6 +56,8 @@ DETECTIONS = Listing(
         words.detail(RiskDetection.detail),
         choice("about", "About", equal(RiskDetection.about), words.labels(About)),
         choice("timing", "Timing", equal(RiskDetection.timing), words.labels(Timing)),
+        Filter("technique", "MITRE ATT&CK", lambda text: _technique.in_([text.upper()])),
+        choice("closed", "Closed in the last", _closed_within, PERIODS),
         Filter("user", "User name", _of_user),
         *times(RiskDetection.detected_at),
     ),

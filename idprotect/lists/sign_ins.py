@@ -163,6 +163,7 @@ RISKY_SIGN_INS = Listing(
         words.level("then", "Risk then", SignIn.risk_level),
         words.level("now", "Risk now", SignIn.aggregated_level),
         words.state(SignIn.risk_state),
+        words.detail(SignIn.risk_detail),
         Filter("detection", "Detection", _with_detection),
         Filter("client", "Application (id)", _at_application),
         _USER_FILTER,

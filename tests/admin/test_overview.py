@@ -1,7 +1,10 @@
 """The overview: its numbers are those of the lists, and it says what needs somebody."""
 
+import json
 import re
-from datetime import date, timedelta
+import statistics
+from datetime import date, datetime, timedelta
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -9,12 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idprotect import clock, protection, users
-from idprotect.admin import charts
-from idprotect.models import Receipt, SignIn
+from idprotect.admin import charts, figures
+from idprotect.models import Receipt, RiskDetection, SignIn
+from idprotect.risk.detections import DETECTIONS, SESSION_DETECTIONS
+from idprotect.risk.mitre import TECHNIQUES
 from tests.admin.conftest import Enter
 from tests.admin.test_lists import count_of
 from tests.security.place import Place, Visitor
-from tests.support.world import MFA_POLICY, SIGN_IN_RISK_BLOCK, TOR_ADDRESS, USER_RISK_POLICY
+from tests.support.world import (
+    MFA_POLICY,
+    SIGN_IN_RISK_BLOCK,
+    SIGN_IN_RISK_POLICY,
+    TOR_ADDRESS,
+    USER_RISK_POLICY,
+)
 
 NUMBER = re.compile(r'<a class="number[^"]*" href="([^"]+)"><strong>([^<]+)</strong> <span>([^<]+)<')
 TOTAL = re.compile(
@@ -102,6 +113,69 @@ def test_the_charts_count_each_sign_in_once_by_the_most_it_was_asked_for(place: 
     assert float(rate.group(1)) == round(100 * len(asked | fresh) / (len(good) + 1), 1)
 
 
+MEASURE = re.compile(r'<a class="measure" href="([^"]+)"><strong>([^<]+)</strong> <span>([^<]+)<')
+
+
+def test_what_was_achieved_is_worked_out_from_the_exported_rows(place: Place, enter: Enter) -> None:
+    """F101: protected sign-ins, and the median time to remediate, from the files of their lists and nothing else."""
+    place.make_user("ada", authenticators=("totp",))
+    place.make_user("bob", authenticators=("totp",))
+    place.make_user("kim")
+    place.apply(SIGN_IN_RISK_POLICY, USER_RISK_POLICY)
+    place.list_address()
+    place.browser(TOR_ADDRESS).start().sign_in("kim")
+    place.browser(TOR_ADDRESS).start().sign_in("ada").submit().submit({"code": place.totp("ada")})
+    for name, hours in (("bob", 5), ("ada", 30)):
+        place.act(protection.confirm_compromised, name, "test")
+        place.clock.move(hours=hours)
+        place.act(users.set_temporary_password, name, "test")
+    visitor = enter().get("/admin/?days=7")
+    found = {
+        label: (url.replace("&amp;", "&"), text) for url, text, label in MEASURE.findall(visitor.page.text)
+    }
+    assert {label: text for label, (_, text) in found.items()} == {
+        "Risky sign-ins stopped": "1",
+        "Risky sign-ins that proved a second factor": "1",
+        "Median time to remediate": "5 h",
+    }
+    for label in ("Risky sign-ins stopped", "Risky sign-ins that proved a second factor"):
+        assert len(rows_of_file(visitor, found[label][0])) == 1, label
+    rows = rows_of_file(visitor, found["Median time to remediate"][0])
+    times = [datetime.fromisoformat(row["closed"]) - datetime.fromisoformat(row["at"]) for row in rows]
+    assert len(times) == 3
+    assert figures.in_words(statistics.median(times)) == "5 h"
+
+
+def rows_of_file(visitor: Visitor, url: str) -> list[dict[str, Any]]:
+    """Return the rows of the file of a list."""
+    path, _, query = url.partition("?")
+    return list(json.loads(visitor.send("GET", f"{path}export.json?{query}").response.text))
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [(None, "–"), (59, "59 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172800, "2 d"), (0, "0 s")],
+)
+def test_a_duration_is_said_in_one_unit(time: int | None, said: str) -> None:
+    """F101: what nobody measured is not nought."""
+    assert figures.in_words(None if time is None else timedelta(seconds=time)) == said
+
+
+def test_detections_name_their_technique(place: Place, enter: Enter) -> None:
+    """F101: the label of MITRE ATT&CK, on the page, as a filter, and in the file."""
+    busy(place)
+    visitor = enter()
+    rows = rows_of_file(visitor, "/admin/detections/?technique=t1090")
+    assert rows
+    assert {(row["detection"], row["technique"]) for row in rows} == {("anonymous_ip", "T1090")}
+    visitor.get(
+        f"/admin/sign-ins/{place.rows(RiskDetection, RiskDetection.name == 'anonymous_ip')[0].sign_in_id}"
+    )
+    assert "MITRE ATT&amp;CK T1090" in visitor.page.text
+    known = {detection.name for detection in (*DETECTIONS, *SESSION_DETECTIONS)}
+    assert known <= set(TECHNIQUES)
+
+
 def test_an_old_day_is_not_in_a_short_chart(place: Place, enter: Enter) -> None:
     busy(place)
     place.clock.move(days=20)
@@ -134,7 +208,7 @@ def test_a_reference_number_leads_to_its_decision_however_it_is_typed(place: Pla
             assert answer.headers["Location"].endswith(f"#{reference.group()}")
         visitor.get(answer.headers["Location"].partition("#")[0])
         assert f'id="{reference.group()}"' in visitor.page.text
-        assert "because of: policy" in visitor.text
+        assert "this sign-in is at risk" in visitor.text
     missing = enter().get("/admin/find?reference=AAAAA-AAAAA")
     assert missing.status == 404
     assert "No decision has the reference number" in missing.text

@@ -75,7 +75,7 @@ def test_the_help_desk_sees_the_class_of_the_reason_and_no_more(place: Place, en
     """D27: no address, device, signal, policy or history."""
     person = stopped(place)
     desk = enter("help_desk").get(f"/admin/find?reference={reference(person).lower()}")
-    assert "because there is no second factor that would do" in desk.text
+    assert "there is no second factor that would do" in desk.text
     for hidden in (TOR_ADDRESS, "Firefox", "anonymous", "sign-in-risk", "high", "medium"):
         assert hidden not in desk.text, hidden
     (looked,) = place.rows(AuditEvent, AuditEvent.name == "console:looked_up")

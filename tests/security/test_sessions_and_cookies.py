@@ -15,7 +15,7 @@ from werkzeug.routing import Rule
 from idprotect import protection, sessions, users
 from idprotect.api import ENDPOINTS as API_ENDPOINTS
 from idprotect.api import PUBLIC as API_PUBLIC
-from idprotect.models import Authenticator, Device, SignIn, Token, session
+from idprotect.models import AuditEvent, Authenticator, Device, SignIn, Token, session
 from idprotect.web import PROTOCOL_ENDPOINTS
 from tests.security.place import BROWSER, DEVICE, SESSION, Application, Place, Visitor
 from tests.security.tour import Tour
@@ -558,3 +558,20 @@ def test_cancel_and_sign_out_are_open_to_an_incomplete_session(place: Place) -> 
     assert SESSION not in visitor.cookies
     visitor.cookies = copied
     assert visitor.ask_for_a_code().step == "sign_in"
+
+
+def test_no_factor_is_changed_in_a_risky_session(place: Place) -> None:
+    """F084: adding and removing a factor is refused, also to whoever sends the form straight on, and written down."""
+    place.make_user("ada", authenticators=("totp",))
+    place.list_address()
+    thief = place.signed_in("ada", address=TOR_ADDRESS)
+    (factor,) = place.rows(Authenticator)
+    form = {"method": "totp", "csrf_token": thief.form("csrf_token")[1]["csrf_token"]}
+    sent = ("/account/methods", f"/account/methods/{factor.id}/remove")
+    for path in sent:
+        assert thief.send("POST", path, form).response.status_code == 403, path
+    assert thief.get("/account/methods").status == 403
+    assert [row.id for row in place.rows(Authenticator)] == [factor.id]
+    refused = place.rows(AuditEvent, AuditEvent.name == "factor:refused")
+    assert len(refused) == len(sent) + 1
+    assert {row.actor for row in refused} == {"ada"}
