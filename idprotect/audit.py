@@ -60,6 +60,7 @@ class Event(StrEnum):
     SESSIONS_REVOKED = "sessions:revoked"
     USER_CREATED = "user:created"
     USER_CHANGED = "user:changed"
+    USER_EXPORTED = "user:exported"
     USER_DELETED = "user:deleted"
     CLIENT_CREATED = "client:created"
     CLIENT_CHANGED = "client:changed"

@@ -30,6 +30,8 @@ HALF_LIVES = 16
 SLOW_COUNTS = ("ok", "users", "failed", "accounts")
 FAST_COUNTS = ("burst", "burst_accounts")
 _AGED = 0.5**HALF_LIVES
+#: Of one account or success; thresholds are met by whole numbers, rounded.
+NEGLIGIBLE = 0.25
 
 _counts = table_of(RiskCount).c
 _READ = select(*_counts).where(_counts.key.in_(bindparam("keys", expanding=True)))
@@ -122,9 +124,19 @@ def _write(taken: Mapping[Key, Count]) -> None:
 
 
 def forget(now: float) -> int:
-    """Delete counts that have decayed to nothing; return how many."""
-    slow, _ = _period(now, SLOW)
-    return run(delete(table_of(RiskCount)).where(_counts.slow_period < slow - 1)).rowcount
+    """Delete counts of which less than :data:`NEGLIGIBLE` is left; return how many.
+
+    Whoever fails on purpose chooses what is counted: one failure is kept for two weeks. A slow spray loses no more by
+    that than a count is off by anyway, for what is deleted would have been less and less.
+    """
+    period, growth = _period(now, SLOW)
+    least = case(
+        (_counts.slow_period >= period, NEGLIGIBLE * growth),
+        (_counts.slow_period == period - 1, NEGLIGIBLE * growth / _AGED),
+        else_=float("1e300"),
+    )
+    is_negligible = (_counts.ok < least, _counts.users < least, _counts.accounts < least)
+    return run(delete(table_of(RiskCount)).where(*is_negligible)).rowcount
 
 
 def _name(key: Key) -> str:

@@ -1,38 +1,48 @@
-"""What is deleted, and when. Expiry is enforced at every use; this only keeps the tables small."""
+"""What is deleted or made coarse, and when. Expiry is enforced at every use; this keeps no more than is needed."""
 
 from datetime import timedelta
 
-from sqlalchemy import case, delete, or_, select
+from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
 
 from idprotect import audit_chain, clock, counts
+from idprotect.browser import DEVICE_LIFETIME
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
     Delivery,
+    Device,
     InitialAccessToken,
     PendingAuthorization,
     PushedRequest,
     Receipt,
     RiskDetection,
+    RiskHistory,
+    RiskProfile,
     SignIn,
     Throttle,
     Token,
     UsedJwt,
     rows_changed,
+    session,
 )
+from idprotect.risk import Network
 from idprotect.risk.levels import OPEN_STATES
+from idprotect.runtime import settings
 
 #: A used code has to be remembered for as long as its presenter could try it again with effect.
 GRACE = timedelta(days=1)
+BATCH = 500
+_IS_OPEN = RiskDetection.state.in_([str(state) for state in OPEN_STATES])
 
 
-def purge(keep_days: int) -> dict[str, int]:
-    """Delete expired artifacts, and history older than *keep_days*; sign-ins with open risk stay."""
+def purge() -> dict[str, int]:
+    """Delete what has expired, and what is older than the settings keep; return how much. Open risk stays. Commits."""
+    return {**_expired(), **_history(), **_habits(), "coarse_sign_ins": _coarsen()}
+
+
+def _expired() -> dict[str, int]:
     now = clock.now()
-    expired, old = now - GRACE, now - timedelta(days=keep_days)
-    at_risk = select(RiskDetection.sign_in_id).where(
-        RiskDetection.state.in_([str(state) for state in OPEN_STATES]), RiskDetection.sign_in_id.is_not(None)
-    )
+    expired, old = now - GRACE, now - timedelta(days=settings().keep_sign_ins_days)
     return {
         "pending_authorizations": rows_changed(
             delete(PendingAuthorization).where(PendingAuthorization.expires_at < expired)
@@ -52,15 +62,60 @@ def purge(keep_days: int) -> dict[str, int]:
                 or_(Throttle.blocked_until.is_(None), Throttle.blocked_until < now),
             )
         ),
-        "risk_counts": counts.forget(now.timestamp()),
         "deliveries": rows_changed(
             delete(Delivery).where(Delivery.created_at < old, Delivery.due_at.is_(None))
         ),
-        "receipts": rows_changed(delete(Receipt).where(Receipt.at < old)),
+    }
+
+
+def _history() -> dict[str, int]:
+    now, keep = clock.now(), settings()
+    old = now - timedelta(days=keep.keep_sign_ins_days)
+    at_risk = select(RiskDetection.sign_in_id).where(_IS_OPEN, RiskDetection.sign_in_id.is_not(None))
+    # The newest line says how things stand, also of somebody who was deleted.
+    newest = select(func.max(RiskHistory.id)).group_by(RiskHistory.user_id)
+    return {
+        "receipts": rows_changed(
+            delete(Receipt).where(Receipt.at < now - timedelta(days=keep.keep_receipts_days))
+        ),
         "sign_ins": rows_changed(
             delete(SignIn).where(
                 SignIn.signed_in_at < old, SignIn.expires_at < now, SignIn.id.not_in(at_risk)
             )
         ),
-        "audit_events": audit_chain.purge(old),
+        "detections": rows_changed(delete(RiskDetection).where(RiskDetection.closed_at < old, ~_IS_OPEN)),
+        "risk_history": rows_changed(
+            delete(RiskHistory).where(RiskHistory.at < old, RiskHistory.id.not_in(newest))
+        ),
+        "audit_events": audit_chain.purge(now - timedelta(days=keep.keep_audit_days)),
     }
+
+
+def _habits() -> dict[str, int]:
+    now = clock.now()
+    unused = now - timedelta(days=settings().keep_profiles_days)
+    lost = now - timedelta(seconds=DEVICE_LIFETIME)
+    return {
+        "risk_counts": counts.forget(now.timestamp()),
+        "profiles": rows_changed(delete(RiskProfile).where(RiskProfile.changed_at < unused)),
+        "browsers": rows_changed(delete(Device).where(Device.last_seen_at < lost)),
+    }
+
+
+def _coarsen() -> int:
+    """Keep of an old sign-in's address its neighbourhood, and of its browser what it was. Commits batch by batch."""
+    limit = clock.now() - timedelta(days=settings().keep_addresses_days)
+    is_due: tuple[ColumnElement[bool], ...] = (SignIn.signed_in_at < limit, ~SignIn.is_coarse)
+    rows = select(SignIn.id, SignIn.ip_address, SignIn.signals).where(*is_due).limit(BATCH)
+    count = 0
+    while found := session().execute(rows).all():
+        for row in found:
+            coarse = Network(row.ip_address).coarse if row.ip_address else None
+            signals = dict(row.signals)
+            if signals.get("network"):
+                signals["network"] = {**signals["network"], "address": coarse}
+            values = {"ip_address": coarse, "signals": signals, "session_signals": {}, "user_agent": ""}
+            session().execute(update(SignIn).where(SignIn.id == row.id).values(is_coarse=True, **values))
+        session().commit()
+        count += len(found)
+    return count

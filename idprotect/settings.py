@@ -102,6 +102,14 @@ class Settings:
     breached_passwords_max_age: int = 0
     #: Detectors asked at each sign-in; a host application adds its own.
     detections: Sequence[Detector] = DETECTIONS
+    #: For how many days ``purge`` keeps sign-ins, closed detections and the history of risk; receipts; the audit log;
+    #: whole addresses and what browsers called themselves, in sign-ins (a part goes on to be known); what is habitual
+    #: for somebody who does not come any more.
+    keep_sign_ins_days: int = 365
+    keep_receipts_days: int = 365
+    keep_audit_days: int = 365
+    keep_addresses_days: int = 90
+    keep_profiles_days: int = 180
     #: A user is being learnt for so many days and sign-ins, and anew after so many days without any.
     learning_days: int = 5
     learning_sign_ins: int = 3

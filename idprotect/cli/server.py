@@ -54,13 +54,9 @@ def age_out() -> Result:
 
 
 @command(idprotect, "purge")
-@click.option(
-    "--keep-days", default=365, show_default=True, help="Keep receipts, sign-ins and audit events so long."
-)
-def purge_old(keep_days: int) -> Result:
-    """Let old low risk fade, and delete what has expired or is older than a year: run it daily."""
-    aged_out = protection.age_out()
-    return {"aged_out": aged_out, **retention.purge(keep_days)}
+def purge() -> Result:
+    """Let old low risk fade, and delete what has expired or is older than the settings keep: run it daily."""
+    return {"aged_out": protection.age_out(), **retention.purge()}
 
 
 @command(idprotect, "revoke-all")

@@ -79,6 +79,7 @@ class SignIn(SignInFacts, Base):
     :ivar completed_at: when it first ended with access.
     :ivar ended_at: when it was ended: its tokens are dead as well.
     :ivar simulated: it never happened: left out of everything that is counted.
+    :ivar is_coarse: of its address the neighbourhood alone is kept, and not what its browser called itself.
     :ivar teaches: whether it shows how its user signs in. True: somebody confirmed it; False: it was somebody else, or
         came after; None: its outcome tells. Kept by :mod:`idprotect.learning`.
     """
@@ -132,6 +133,7 @@ class SignIn(SignInFacts, Base):
     not_evaluated: Mapped[dict[str, Any]] = mapped_column(default=dict)
     teaches: Mapped[bool | None]
     simulated: Mapped[bool] = mapped_column(default=False)
+    is_coarse: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
         Index("ix_idprotect_sign_in_user_at", "user_id", "signed_in_at"),

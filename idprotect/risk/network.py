@@ -53,6 +53,11 @@ class Network:
         """The neighbourhood: the IPv4 /24 or the IPv6 /48."""
         return self._prefix(24, 48)
 
+    @property
+    def coarse(self) -> str:
+        """The first address of the neighbourhood, which says where somebody was but not who."""
+        return str(ipaddress.ip_network(self.block).network_address)
+
     def _prefix(self, v4: int, v6: int) -> str:
         address = ipaddress.ip_address(self.address)
         length = v4 if address.version == 4 else v6

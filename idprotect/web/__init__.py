@@ -60,6 +60,7 @@ ROUTES = (
     ("/.well-known/oauth-authorization-server", "authorization_server", tokens.configuration, GET),
     ("/health", "health", tokens.health, GET),
     ("/account", "account", account.home, GET),
+    ("/account/known", "known", account.known, BOTH),
     ("/account/password", "password", account.password, BOTH),
     ("/account/methods", "add_method", account.add_method, BOTH),
     ("/account/methods/<authenticator_id>/remove", "remove_method", account.remove_method, POST),

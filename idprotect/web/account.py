@@ -1,20 +1,25 @@
 """A user's own pages: sign-ins, second factors, password, consents, "this was not me". Each asks the gate first."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, cast
 
+from flask import Response as FlaskResponse
 from flask import redirect, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from idprotect import (
+    audit,
     browser,
     clock,
     consents,
     flow,
     gate,
+    knowledge,
     methods,
     notifications,
     people,
@@ -24,6 +29,7 @@ from idprotect import (
     sign_ins,
     users,
 )
+from idprotect.audit import Event
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.forms import ChangePasswordForm, PageForm
 from idprotect.interactions.base import Page
@@ -75,8 +81,35 @@ def home(current: Current) -> Response:
         consents=[_consent_row(c.client_id, c.scopes) for c in consents.of(user.id)],
         password_url=url_for("idprotect.password") if runtime().directory.sets_passwords else None,
         methods_url=url_for("idprotect.add_method"),
+        known_url=url_for("idprotect.known"),
         sign_out_url=url_for("idprotect.sign_out"),
     )
+
+
+@own_page
+def known(current: Current) -> Response:
+    """What is known of oneself to judge risk; and, sent by POST, all of it as a file."""
+    form = PageForm.for_page("known")
+    status = 200
+    if request.method == "POST":
+        if (refused := _risky_or_stale(current, url_for("idprotect.known"))) is not None:
+            return refused
+        try:
+            form.check()
+            return _download(current)
+        except InteractionError as error:
+            status = _status_of(error)
+            form.refuse(error)
+    page = render(
+        "account/known.html",
+        form=form,
+        action=url_for("idprotect.known"),
+        habits=knowledge.habits(current.user),
+        kept=knowledge.kept(),
+        **_navigation(),
+    )
+    page.status_code = status
+    return page
 
 
 @own_page
@@ -279,19 +312,37 @@ def _status_of(error: InteractionError) -> int:
     return 429 if isinstance(error, TooManyAttempts) else 400
 
 
+def _download(current: Current) -> Response:
+    user = current.user
+    body = json.dumps(knowledge.everything(user), indent=2, ensure_ascii=False)
+    audit.record(Event.USER_EXPORTED, actor=user.username, user_id=user.id, sign_in_id=current.sign_in.id)
+    session().commit()
+    return FlaskResponse(
+        body,
+        mimetype="application/json",
+        headers={"Content-Disposition": 'attachment; filename="what-is-known-about-me.json"'},
+    )
+
+
 def _factor_change_refused(current: Current) -> Response | None:
     """Refuse a change of factors at risk; ask for password and second factor when the last proof is too old."""
-    user, sign_in = current.user, current.sign_in
-    at_risk = max(user.risk, RiskLevel(sign_in.aggregated_level)) >= RiskLevel.MEDIUM
-    if at_risk:
-        from idprotect import audit
-
-        audit.record(audit.Event.FACTOR_REFUSED, actor=user.username, user_id=user.id, sign_in_id=sign_in.id)
+    refused = _risky_or_stale(current, _this_page())
+    if refused is not None and refused.status_code == HTTPStatus.FORBIDDEN:
+        user, sign_in = current.user, current.sign_in
+        audit.record(Event.FACTOR_REFUSED, actor=user.username, user_id=user.id, sign_in_id=sign_in.id)
         session().commit()
+    return refused
+
+
+def _risky_or_stale(current: Current, return_to: str) -> Response | None:
+    """Refuse at risk what an intruder would want most; ask who it is when that was not proved just now."""
+    user, sign_in = current.user, current.sign_in
+    levels = (user.risk, RiskLevel(sign_in.aggregated_level), sign_in.session_risk)
+    if max(levels) >= RiskLevel.MEDIUM:
         return error_page(
             403,
             "Not possible now",
-            "While your account or this sign-in looks unusual, this cannot be changed.",
+            "While your account or this sign-in looks unusual, this cannot be done.",
         )
     fresh_after = clock.now() - timedelta(seconds=settings().reauthentication)
     proved_at = sign_in.mfa_at if current.registered else sign_in.signed_in_at
@@ -302,7 +353,7 @@ def _factor_change_refused(current: Current) -> Response | None:
             people.ACCOUNT,
             settings().brand_name,
             frozenset({gate.STEP_UP}),
-            return_to=_this_page(),
+            return_to=return_to,
             sign_in_after=fresh_after,
         )
     )

@@ -102,7 +102,7 @@ def test_what_a_purge_takes_is_known_to_be_gone(place: Place) -> None:
     place.clock.move(days=400)
     write(place, 3)
     with place.arranging():
-        assert retention.purge(365)["audit_events"] == 5
+        assert retention.purge()["audit_events"] == 5
     assert verify(place)["status"] == 0
     tamper(place, delete(AuditEvent).where(AuditEvent.position == 6))
     assert "no purge took them" in verify(place)["error"]
@@ -114,7 +114,7 @@ def test_purging_a_purged_log_keeps_it_whole(place: Place) -> None:
         write(place)
         place.clock.move(days=400)
         with place.arranging():
-            retention.purge(365)
+            retention.purge()
         assert verify(place)["status"] == 0
 
 

@@ -209,7 +209,7 @@ def test_a_hundred_failures_in_a_row_disable_the_password(place: Place) -> None:
     for days in (1, 30, 360):
         place.clock.move(days=days)
         with place.arranging():
-            retention.purge(keep_days=7)
+            retention.purge()
         assert not lets_in(place), "not even after the clean-up"
     assert owner.start().sign_in().step == "account", "but at her own browser"
     assert place.cli("user", "enable", "ada").exit_code == 0
@@ -234,7 +234,7 @@ def test_failures_are_remembered_for_longer_than_a_guesser_is_patient(place: Pla
         assert attacker(place).fail().status == 400, day
         place.clock.move(days=1)
         with place.arranging():
-            retention.purge(keep_days=365)
+            retention.purge()
     place.clock.move(days=-1)
     assert attacker(place).fail().status == 429
 

@@ -383,6 +383,7 @@ def upgrade() -> None:
         sa.Column("not_evaluated", sa.JSON(), nullable=False),
         sa.Column("teaches", sa.Boolean(), nullable=True),
         sa.Column("simulated", sa.Boolean(), nullable=False),
+        sa.Column("is_coarse", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("cookie_hash"),
     )
