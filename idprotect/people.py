@@ -59,8 +59,9 @@ def imagined(policies: PolicySet, username: str, client_id: str = ACCOUNT, **kno
         place = network_of(address).location
         country = known.get("country", place.country if place else None)
         known |= {"country": country, "locations": policies.locations_of(address, country)}
-    if known.get("user_risk") and "user_risk_at" not in known:
-        known["user_risk_at"] = facts.at
+    for risk in ("session_risk", "user_risk"):
+        if known.get(risk):
+            known.setdefault(f"{risk}_at", facts.at)
     return replace(facts, **known)
 
 

@@ -22,6 +22,7 @@ from idprotect.lists.listing import PERIODS
 from idprotect.risk import RiskLevel
 
 YES_NO = {"yes": True, "no": False}
+RISKS = ("sign_in_risk", "session_risk", "user_risk")
 
 
 class PoliciesView(ChangeView):
@@ -171,7 +172,7 @@ def _imagined(asked: Mapping[str, str]) -> dict[str, Any]:
     known: dict[str, Any] = {
         name: asked[name] for name in ("country", "platform", "ip_address") if name in asked
     }
-    known |= {name: RiskLevel.parse(asked[name]) for name in ("sign_in_risk", "user_risk") if name in asked}
+    known |= {name: RiskLevel.parse(asked[name]) for name in RISKS if name in asked}
     known |= {
         name: YES_NO[asked[name]] for name in ("known_device", "registered") if asked.get(name) in YES_NO
     }

@@ -58,6 +58,7 @@ since_option = click.option("--since", type=Since(), help="2026-01-31, or days b
 @click.option("--platform")
 @click.option("--known-device/--new-device", default=None)
 @click.option("--sign-in-risk", type=LEVELS)
+@click.option("--session-risk", type=LEVELS, help="How its session was used since.")
 @click.option("--user-risk", type=LEVELS)
 @click.option("--registered/--unregistered", default=None, help="Whether the user has a second factor.")
 @click.option(
@@ -133,7 +134,7 @@ def _draft(file: Path | None) -> PolicySet | None:
 
 
 _FROM_TEXT: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("sign_in_risk", "user_risk"), RiskLevel.parse),
+    **dict.fromkeys(("sign_in_risk", "session_risk", "user_risk"), RiskLevel.parse),
     **dict.fromkeys(("scopes", "groups", "roles"), frozenset),
 }
 

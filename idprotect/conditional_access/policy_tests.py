@@ -25,7 +25,7 @@ def example_facts(given: Mapping[str, Any]) -> AccessRequest:
 
     :raises ValueError: when they are not facts.
     """
-    risk_at = {"user_risk_at": _AT} if "user_risk" in given else {}
+    risk_at = {f"{risk}_at": _AT for risk in ("session_risk", "user_risk") if risk in given}
     try:
         return AccessRequest.from_dict({**_HARMLESS, **risk_at, **given})
     except (TypeError, ValueError, AttributeError) as error:

@@ -92,11 +92,9 @@ def known(current: Current) -> Response:
     form = PageForm.for_page("known")
     status = 200
     if request.method == "POST":
-        if (refused := _risky_or_stale(current, url_for("idprotect.known"))) is not None:
-            return refused
         try:
             form.check()
-            return _download(current)
+            return _risky_or_stale(current, url_for("idprotect.known")) or _download(current)
         except InteractionError as error:
             status = _status_of(error)
             form.refuse(error)

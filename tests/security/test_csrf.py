@@ -120,6 +120,11 @@ def _reviewing(place: Place) -> Shot:
     return _filled(home, button="yes")
 
 
+def _downloading(place: Place) -> Shot:
+    place.make_user()
+    return _filled(place.signed_in().get("/account/known"), action="known")
+
+
 def _changing_the_password(place: Place) -> Shot:
     place.make_user()
     return _filled(place.signed_in().get("/account/password"), {"current": PASSWORD, **NEW})
@@ -194,6 +199,7 @@ FORMS: dict[str, tuple[str, Aim]] = {
     "choose a password": ("interaction", _choosing_a_password),
     "consent": ("interaction", _consenting),
     "review a sign-in": ("interaction", _reviewing),
+    "download what is known": ("known", _downloading),
     "change the password": ("password", _changing_the_password),
     "add a method": ("add_method", _adding_a_method),
     "remove a method": ("remove_method", _removing_a_method),
