@@ -176,6 +176,7 @@ def _look_after_the_account(place: Place, tour: Tour, ada: Visitor) -> None:
     assert ada.step == "mfa"
     ada.submit(action="do=send").submit({"code": place.sms_code()})
     assert ada.step == "account"
+    ada.get("/account/known").submit(action="known")
     ada.get("/account/methods").submit(button="totp")
     key = re.search(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}", ada.text)
     assert key is not None
@@ -296,7 +297,7 @@ def _let_it_break(place: Place, nobody: Visitor) -> None:
 
     place.app.testing = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_cookie, "_read", fall)
+        patch.setattr(session_cookie, "_by_cookie", fall)
         nobody.cookies["__Host-idprotect-session"] = "x" * 43
         assert nobody.get("/account").status == 500
         assert nobody.get("/").status == 500
