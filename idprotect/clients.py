@@ -11,7 +11,7 @@ from idprotect.consents import SCOPES
 from idprotect.errors import InteractionError, NotFound
 from idprotect.keys import sha256
 from idprotect.models import Client, new_id, session
-from idprotect.registration import Problem, Registration, RegistrationError
+from idprotect.registration import USER_GRANTS, Problem, Registration, RegistrationError
 from idprotect.runtime import reach
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import get as fetch
@@ -192,7 +192,7 @@ def _fit_secret(client: Client, registration: Registration) -> str | None:
 def _scopes(registration: Registration) -> tuple[str, ...]:
     if registration.scope is not None:
         return tuple(dict.fromkeys(registration.scope.split()))
-    return tuple(SCOPES) if "authorization_code" in registration.grant_types else ()
+    return tuple(SCOPES) if {*USER_GRANTS} & {*registration.grant_types} else ()
 
 
 def _held(registration: Registration) -> set[str]:

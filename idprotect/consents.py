@@ -11,6 +11,7 @@ from idprotect.models import (
     Consent,
     Token,
     User,
+    UserFacts,
     dialect,
     insert,
     rows_changed,
@@ -45,7 +46,7 @@ def covers(user_id: str, client_id: str, scopes: frozenset[str]) -> bool:
     return given is not None and scopes <= set(given)
 
 
-def give(user: User, client_id: str, scopes: frozenset[str]) -> None:
+def give(user: UserFacts, client_id: str, scopes: frozenset[str]) -> None:
     """Remember a consent; what was allowed before stays allowed."""
     before = session().get(Consent, (user.id, client_id))
     together = sorted(scopes | set(before.scopes if before else ()))

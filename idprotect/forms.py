@@ -76,6 +76,12 @@ class CodeForm(PageForm):
     code = StringField("Code", [InputRequired("Please type the code."), Length(max=64)])
 
 
+class UserCodeForm(PageForm):
+    """The code that a device shows."""
+
+    user_code = StringField("Code", [InputRequired("Please type the code."), Length(max=64)])
+
+
 class PhoneForm(PageForm):
     """A telephone number."""
 

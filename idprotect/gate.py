@@ -38,6 +38,7 @@ class Endpoint(StrEnum):
     AUTHORIZE = "authorize"
     CODE = "code"
     REFRESH = "refresh"
+    DEVICE = "device"
     PAGE = "page"
 
 

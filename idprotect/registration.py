@@ -28,7 +28,10 @@ OWN_SCOPES = {
 OWN_SCOPE = "idprotect:"
 CODE_GRANTS = ("authorization_code", "refresh_token")
 CLIENT_CREDENTIALS = "client_credentials"
-GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS)
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+#: Those in which users come in.
+USER_GRANTS = ("authorization_code", DEVICE_CODE)
+GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS, DEVICE_CODE)
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 CONFIDENTIAL_METHODS = (*SECRET_METHODS, "private_key_jwt")
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")

@@ -11,6 +11,7 @@ from idprotect.models import (
     Challenge,
     Delivery,
     Device,
+    DeviceGrant,
     InitialAccessToken,
     PendingAuthorization,
     PushedRequest,
@@ -48,6 +49,7 @@ def _expired() -> dict[str, int]:
             delete(PendingAuthorization).where(PendingAuthorization.expires_at < expired)
         ),
         "used_jwts": rows_changed(delete(UsedJwt).where(UsedJwt.expires_at < now)),
+        "device_grants": rows_changed(delete(DeviceGrant).where(DeviceGrant.expires_at < expired)),
         "initial_access_tokens": rows_changed(
             delete(InitialAccessToken).where(InitialAccessToken.expires_at < expired)
         ),

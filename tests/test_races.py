@@ -33,15 +33,28 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import create_engine, delete, func, select, text
 from sqlalchemy.pool import NullPool
 
-from idprotect import clients, consents, migrations, passes, policies, protection, sign_ins, users
+from idprotect import (
+    clients,
+    consents,
+    migrations,
+    passes,
+    policies,
+    protection,
+    session_cookie,
+    sign_ins,
+    users,
+)
 from idprotect.audit import Event
 from idprotect.browser import Visitor
 from idprotect.errors import InteractionError, PolicyError
+from idprotect.gate import Access
+from idprotect.keys import sha256
 from idprotect.methods import recovery
 from idprotect.models import (
     AuditEvent,
     Authenticator,
     AuthorizationCode,
+    DeviceGrant,
     PolicyVersion,
     SignIn,
     Throttle,
@@ -49,8 +62,9 @@ from idprotect.models import (
     User,
     session,
 )
-from idprotect.oidc import dynamic_registration, initial_access
-from idprotect.registration import Registration
+from idprotect.oidc import device, dynamic_registration, initial_access
+from idprotect.oidc.device import StoredDevice
+from idprotect.registration import DEVICE_CODE, Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.detections import reports
 from idprotect.runtime import runtime
@@ -483,6 +497,30 @@ def test_an_assertion_authenticates_once(arena: Arena) -> None:
         answers = arena.volley([Shot("/introspect", form)] * THREADS)
         the_one(answers)
         assert {a.status for a in answers} == {200, 401}
+
+
+def test_a_device_gets_tokens_once(arena: Arena) -> None:
+    """O 8628 3.4: of eight questions after the answer one gets tokens; of eight answers one counts."""
+    metadata = {"token_endpoint_auth_method": "none", "grant_types": (DEVICE_CODE,), "redirect_uris": ()}
+    television = registered(arena, **metadata)
+    username = arena.new_user()
+    signed_in(arena, username)
+    user_id = arena.world.read(lambda user: user.id, username)
+    for _ in range(ROUNDS):
+        asking = Shot("/device-authorization", {"client_id": television.id, "scope": "openid"})
+        codes = arena.send(asking).json
+
+        def allow(user_code: str = codes["user_code"]) -> bool:
+            row = session().query(DeviceGrant).filter_by(user_hash=sha256(device.plain(user_code))).one()
+            sign_in = session().query(SignIn).filter_by(user_id=user_id).one()
+            current = session_cookie.find(sign_in.id)
+            return device.approve(StoredDevice(row), Access(current, television.id))
+
+        assert sorted(arena.all_at_once(allow)) == [False] * (THREADS - 1) + [True]
+        form = {"grant_type": DEVICE_CODE, "client_id": television.id, "device_code": codes["device_code"]}
+        answers = arena.volley([Shot("/token", form)] * THREADS)
+        the_one(answers)
+        assert {a.json["error"] for a in answers if a.status != 200} == {"invalid_grant"}
 
 
 def test_an_initial_access_token_registers_as_often_as_it_says(arena: Arena) -> None:

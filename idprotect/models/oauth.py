@@ -55,6 +55,10 @@ class ClientRules:
         """The identifier by Authlib's name."""
         return str(self.id)
 
+    def get_client_id(self) -> str:
+        """Return the identifier, as Authlib's device grant asks for it."""
+        return self.client_id
+
     @property
     def is_pairwise(self) -> bool:
         """Whether it knows users by subjects that are its sector's own."""
@@ -169,6 +173,36 @@ class Client(ClientRules, Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class DeviceGrant(Base):
+    """A device that waits for its user (RFC 8628): both codes as hashes, the answer, and when it may ask again.
+
+    :ivar next_poll_at: asked before, ``interval`` grows.
+    :ivar used_at: when it got its tokens.
+    """
+
+    __tablename__ = "idprotect_device_grant"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    device_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    client_id: Mapped[str] = mapped_column(String(128))
+    scope: Mapped[str] = mapped_column(Text)
+    claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    family_id: Mapped[str] = mapped_column(String(32), default=new_id)
+    interval: Mapped[int]
+    next_poll_at: Mapped[datetime]
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    approved_at: Mapped[datetime | None]
+    denied_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    user_id: Mapped[str | None] = mapped_column(String(32))
+    sign_in_id: Mapped[str | None] = mapped_column(String(32))
+    acr: Mapped[str | None] = mapped_column(String(32))
+    amr: Mapped[list[str]] = mapped_column(default=list)
+    auth_time: Mapped[datetime | None]
 
 
 class InitialAccessToken(Base):

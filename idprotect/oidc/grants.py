@@ -154,7 +154,7 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
                 self.request.form["code"], self.request.client
             )  # used, or taken back?
             raise InvalidGrantError(USED)
-        return _ask(authorization_code, self.request.client, Endpoint.CODE)
+        return ask_gate(authorization_code, self.request.client, Endpoint.CODE)
 
     def delete_authorization_code(self, authorization_code: "StoredCode") -> None:
         """Keep the used row: a second use has to be noticed."""
@@ -190,7 +190,7 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
 
     def authenticate_user(self, refresh_token: "StoredToken") -> UserFacts | None:
         """Ask the gate first, so that a refused refresh token works again after recovery; then rotate it."""
-        user = _ask(refresh_token, self.request.client, Endpoint.REFRESH)
+        user = ask_gate(refresh_token, self.request.client, Endpoint.REFRESH)
         if run(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()).rowcount != 1:
             session().rollback()  # of the receipt, and of the lock on a row that another waits for
             self.authenticate_refresh_token(self.request.form["refresh_token"])  # used, or revoked?
@@ -244,7 +244,7 @@ def revoke_family(member: Any) -> None:
         pass
 
 
-def _ask(proved: Any, client: ClientRules, endpoint: Endpoint) -> UserFacts:
+def ask_gate(proved: Any, client: ClientRules, endpoint: Endpoint) -> UserFacts:
     """Return the user, if the gate lets this sign-in have tokens for this client now."""
     current = session_cookie.find(proved.sign_in_id)
     if current is None or current.sign_in.ended_at is not None:

@@ -9,6 +9,7 @@ from authlib.oidc.core.grants.util import create_half_hash
 from idprotect import clock, standard_claims
 from idprotect.models import ClientRules, UserFacts
 from idprotect.oidc import subjects
+from idprotect.oidc.issuing import proof
 from idprotect.oidc.signing import sign
 from idprotect.runtime import runtime, settings
 
@@ -27,7 +28,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
 
     def encode_id_token(self, token: dict[str, Any], request: Any) -> str:
         """Sign the claims about the sign-in that the code, or the refresh token, came of."""
-        proved = request.authorization_code or request.refresh_token
+        proved = proof(request)
         client: ClientRules = request.client
         now, algorithm = int(clock.now().timestamp()), client.id_token_signed_response_alg
         claims = {

@@ -66,8 +66,8 @@ class Issuing:
 
 
 def proof(request: ProtocolRequest) -> Any:
-    """Return the code or token that stands for a user's sign-in; None where a client acts for itself."""
-    return request.authorization_code or request.refresh_token
+    """Return the code, device or token that stands for a user's sign-in; None where a client acts for itself."""
+    return request.authorization_code or request.refresh_token or request.credential
 
 
 def random_token() -> str:

@@ -12,13 +12,14 @@ from idprotect.keys import ALGORITHMS
 from idprotect.models import ClientRules
 from idprotect.oidc import clients, responses
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
+from idprotect.oidc.device import DeviceAuthorization, DeviceGrantType
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant
 from idprotect.oidc.id_token import IdToken, RefreshedIdToken
 from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.oidc.wishes import LADDER
-from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS, SUBJECT_TYPES
+from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS, GRANTS, SUBJECT_TYPES
 from idprotect.runtime import runtime, settings
 
 #: What ID tokens say about the sign-in.
@@ -66,6 +67,8 @@ def create_server() -> Server:
     server.register_grant(AuthorizationCodeGrant, [IdToken(), Pkce(required=True)])
     server.register_grant(RefreshTokenGrant, [RefreshedIdToken()])
     server.register_grant(ClientCredentialsGrant)
+    server.register_grant(DeviceGrantType, [IdToken()])
+    server.register_endpoint(DeviceAuthorization)
     server.register_endpoint(Introspection)
     server.register_endpoint(Revocation)
     server.register_endpoint(EndSession)
@@ -88,13 +91,14 @@ def metadata() -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/revoke",
         "pushed_authorization_request_endpoint": f"{issuer}/par",
         "require_pushed_authorization_requests": False,
+        "device_authorization_endpoint": f"{issuer}/device-authorization",
         "end_session_endpoint": f"{issuer}/end-session",
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": list(responses.MODES),
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": list(GRANTS),
         "subject_types_supported": list(SUBJECT_TYPES),
         "id_token_signing_alg_values_supported": algorithms,
         "userinfo_signing_alg_values_supported": algorithms,

@@ -7,6 +7,7 @@ from idprotect import pages
 from idprotect.web import (
     account,
     authorize,
+    device,
     digest,
     end_session,
     interaction,
@@ -24,16 +25,8 @@ BOTH = GET + POST
 #: origin.
 PROTOCOL_ENDPOINTS = frozenset(
     {
-        "authorize",
-        "token",
-        "introspect",
-        "revoke",
-        "userinfo",
-        "end_session",
-        "push",
-        "register",
-        "registered",
-        "unsubscribe",
+        *("authorize", "push", "authorize_device", "token", "introspect", "revoke", "userinfo"),
+        *("end_session", "register", "registered", "unsubscribe"),
     }
 )
 
@@ -48,6 +41,9 @@ ROUTES = (
     ("/interaction/<pending_id>/<step>", "interaction", interaction.interaction, BOTH),
     ("/token", "token", tokens.token, POST),
     ("/par", "push", tokens.push, POST),
+    ("/device-authorization", "authorize_device", tokens.authorize_device, POST),
+    ("/device", "device", device.enter, GET),
+    ("/device/confirm", "confirm_device", device.confirm, BOTH),
     ("/register", "register", registration.register, POST),
     ("/register/<client_id>", "registered", registration.registered, ["GET", "PUT", "DELETE"]),
     ("/userinfo", "userinfo", tokens.userinfo, BOTH),

@@ -46,6 +46,11 @@ def _push(oauth_request: ProtocolRequest) -> Response:
     return response
 
 
+def authorize_device() -> Response:
+    """Give a device its codes (RFC 8628 section 3.1)."""
+    return _answer(lambda asked: _server().create_endpoint_response("device_authorization", asked))
+
+
 def introspect() -> Response:
     """Token introspection (RFC 7662)."""
     return _answer(lambda oauth_request: _server().create_endpoint_response("introspection", oauth_request))

@@ -81,6 +81,13 @@ class Server(World):
             method = client.token_endpoint_auth_method
             return Application(self, client.id, secret or "", method, options["redirect_uris"][0])
 
+    def registered(self, **metadata: Any) -> "Application":
+        """Register an application exactly so."""
+        with self.arranging():
+            client, secret = clients.create(Registration(**metadata), by="test")
+            uri = (*client.redirect_uris, "")[0]
+            return Application(self, client.id, secret or "", client.token_endpoint_auth_method, uri)
+
     def send(
         self,
         method: str,

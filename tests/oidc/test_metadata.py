@@ -15,6 +15,7 @@ from joserfc.jws import extract_compact
 
 from idprotect import migrations
 from idprotect.keys import KeyRing
+from idprotect.registration import GRANTS
 from idprotect.runtime import runtime
 from tests.oidc.server import ISSUER, Application, Person, Server
 from tests.support.world import World, build_app
@@ -43,7 +44,7 @@ def test_discovery_is_true(server: Server, application: Application, signed_in: 
     said = metadata(server)
     assert said["response_types_supported"] == ["code"]
     assert said["response_modes_supported"] == ["query", "form_post"]
-    assert said["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    assert said["grant_types_supported"] == list(GRANTS)
     assert said["code_challenge_methods_supported"] == ["S256"]
     assert said["authorization_response_iss_parameter_supported"] is True
     assert said["backchannel_logout_supported"] is said["backchannel_logout_session_supported"] is True

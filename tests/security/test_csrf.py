@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import pytest
 from flask import url_for
 
-from idprotect import notifications, protection, users
+from idprotect import clients, notifications, protection, users
 from idprotect.api import ENDPOINTS as API_ENDPOINTS
 from idprotect.api import PUBLIC as API_PUBLIC
 from idprotect.models import Authenticator, PendingAuthorization, SignIn, User, session
+from idprotect.registration import DEVICE_CODE, Registration
 from idprotect.web import PROTOCOL_ENDPOINTS
 from tests.security.place import SESSION, Place, Visitor, authorization
 from tests.support.world import (
@@ -167,6 +168,19 @@ def _reporting_by_link(place: Place) -> Shot:
     return _filled(place.browser().get(link.group()), action="/report/")
 
 
+def _allowing_a_device(place: Place) -> Shot:
+    place.make_user()
+    with place.arranging():
+        television = Registration(
+            client_name="Television", token_endpoint_auth_method="none", grant_types=(DEVICE_CODE,)
+        )
+        client, _ = clients.create(television, by="test")
+        asked = {"client_id": client.id, "scope": "openid"}
+    codes = place.app.test_client().post("/device-authorization", data=asked, base_url=place.url).get_json()
+    visitor = place.signed_in().get(f"/device/confirm?user_code={codes['user_code']}")
+    return _filled(visitor, button="allow")
+
+
 def _signing_out(place: Place) -> Shot:
     place.make_user()
     return _filled(place.signed_in().get("/sign-out"), action="/sign-out")
@@ -207,6 +221,7 @@ FORMS: dict[str, tuple[str, Aim]] = {
     "report a sign-in": ("report_sign_in", _reporting),
     "revoke consent": ("revoke_consent", _revoking_consent),
     "report by a link": ("report_by_link", _reporting_by_link),
+    "allow a device": ("confirm_device", _allowing_a_device),
     "sign out": ("sign_out", _signing_out),
     "leave": ("leave", _leaving),
     "play a scenario": ("simulate", _playing),

@@ -147,6 +147,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "client_id"),
     )
     op.create_table(
+        "idprotect_device_grant",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("device_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_hash", sa.String(length=64), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("claims", sa.JSON(), nullable=False),
+        sa.Column("family_id", sa.String(length=32), nullable=False),
+        sa.Column("interval", sa.Integer(), nullable=False),
+        sa.Column("next_poll_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("denied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("user_id", sa.String(length=32), nullable=True),
+        sa.Column("sign_in_id", sa.String(length=32), nullable=True),
+        sa.Column("acr", sa.String(length=32), nullable=True),
+        sa.Column("amr", sa.JSON(), nullable=False),
+        sa.Column("auth_time", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("device_hash"),
+        sa.UniqueConstraint("user_hash"),
+    )
+    with op.batch_alter_table("idprotect_device_grant", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_idprotect_device_grant_expires_at"), ["expires_at"], unique=False
+        )
+
+    op.create_table(
         "idprotect_initial_access_token",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -663,6 +693,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_initial_access_token_expires_at"))
 
     op.drop_table("idprotect_initial_access_token")
+    with op.batch_alter_table("idprotect_device_grant", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idprotect_device_grant_expires_at"))
+
+    op.drop_table("idprotect_device_grant")
     op.drop_table("idprotect_delivery")
     op.drop_table("idprotect_consent")
     op.drop_table("idprotect_client_network")
