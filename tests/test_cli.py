@@ -1,6 +1,8 @@
 """The command line: everything an operator needs, also when nobody can sign in; each command also speaks JSON."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -299,3 +301,13 @@ def test_second_factors_are_removed_by_command(world: World) -> None:
     assert world.browser().start().sign_in().step == "mfa_registration"
     said = refusal(world, "user", "remove-factors", "ada", "--reason", "again")
     assert "No second factor is registered." in said
+
+
+def test_a_setting_that_is_wrong_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first command of a new server is where one mistypes; nobody reads a traceback."""
+    monkeypatch.setenv("IDPROTECT_ISSUER", "http://sign-in.example.org")
+    monkeypatch.delenv("IDPROTECT_DEVELOPMENT", raising=False)
+    command = [sys.executable, "-m", "flask", "--app", "idprotect", "idprotect", "check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: IDPROTECT_ISSUER must be https (http only with IDPROTECT_DEVELOPMENT)\n"

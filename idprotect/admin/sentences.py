@@ -26,8 +26,6 @@ def when(policy: Policy) -> str:
 def then(policy: Policy) -> str:
     """Return what it demands."""
     demands = [_demand(control, policy) for control in Control if control in policy.controls]
-    if policy.skip_days:
-        demands.append(f"which can be put off for {policy.skip_days} days")
     if policy.sign_in_frequency is not None:
         demands.append(f"have them sign in again after {_duration(policy.sign_in_frequency)}")
     return _list(demands, "and") or "nothing"
@@ -36,6 +34,8 @@ def then(policy: Policy) -> str:
 def _demand(control: Control, policy: Policy) -> str:
     if control is Control.MFA and policy.strength is not None:
         return f"{_DEMANDS[control]} of the strength {_words(policy.strength)}"
+    if control is Control.REGISTRATION and policy.skip_days:
+        return f"{_DEMANDS[control]}, which can be put off for {policy.skip_days} days"
     return _DEMANDS[control]
 
 

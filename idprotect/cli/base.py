@@ -12,11 +12,24 @@ from flask import g
 from flask.cli import AppGroup
 
 from idprotect import notifications, worker
-from idprotect.errors import IDProtectError
+from idprotect.errors import ConfigurationError, IDProtectError
 from idprotect.models import session
 from idprotect.runtime import settings
 
-idprotect = AppGroup("idprotect", help="Administer the identity server.")
+
+class _Commands(AppGroup):
+    """All commands: a setting that is wrong is told in one line, too."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; the first of them makes the application."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+idprotect = _Commands("idprotect", help="Administer the identity server.")
 
 #: A command that ended sign-ins tells applications for so many seconds; the server, or the next one, does the rest.
 PATIENCE = 10.0

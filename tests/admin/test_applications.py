@@ -304,6 +304,7 @@ def test_the_last_errors_are_told_with_what_to_do(place: Place, enter: Enter) ->
         "/authorize?"
         + "&".join(f"{k}={v}" for k, v in authorization("openid").items() if "challenge" not in k)
     )
+    browser.ask_for_a_code(redirect_uri="https://evil.example/<script>alert(1)</script>")
     basic(place, "notes", "a wrong secret of the application")
     basic(place, "notes", CLIENT_SECRET)
     visitor = enter("reader").get("/admin/application/errors?id=notes")
@@ -318,7 +319,9 @@ def test_the_last_errors_are_told_with_what_to_do(place: Place, enter: Enter) ->
         "invalid_grant",
     ):
         assert words in visitor.text, visitor.text
-    assert "Last errors (5)" in visitor.get(PAGE).text
+    assert "&lt;script&gt;alert" in visitor.page.text, "as text"
+    assert "<script>alert" not in visitor.page.text
+    assert "Last errors (6)" in visitor.get(PAGE).text
 
 
 def test_no_secret_code_or_query_is_kept_with_an_error(place: Place) -> None:

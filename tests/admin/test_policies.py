@@ -61,6 +61,15 @@ networks = ["192.0.2.0/24"]
     ):
         assert part in said
     assert sentences.then(policy) == "stop the sign-in"
+    then = 'then = { require = ["mfa"], strength = "phishing_resistant", sign_in_frequency = "8h" }'
+    (policy,) = parse_policies(tomllib.loads(f'[[policy]]\nname = "x"\n{then}')).policies
+    said = (
+        "ask for a second factor of the strength phishing resistant and have them sign in again after 8 hours"
+    )
+    assert sentences.then(policy) == said
+    then = 'then = { require = ["registration"], skip_days = 14 }'
+    (policy,) = parse_policies(tomllib.loads(f'[[policy]]\nname = "x"\n{then}')).policies
+    assert sentences.then(policy) == "have a second factor registered, which can be put off for 14 days"
 
 
 def test_the_editor_takes_the_file_and_gives_it_back(place: Place, enter: Enter) -> None:

@@ -78,6 +78,8 @@ def test_the_help_desk_sees_the_class_of_the_reason_and_no_more(place: Place, en
     assert "there is no second factor that would do" in desk.text
     for hidden in (TOR_ADDRESS, "Firefox", "anonymous", "sign-in-risk", "high", "medium"):
         assert hidden not in desk.text, hidden
+    desk.get(f"/admin/acts/short_pass?id={sign_in_of(place).id}")
+    assert "medium" not in desk.text
     (looked,) = place.rows(AuditEvent, AuditEvent.name == "console:looked_up")
     assert (looked.actor, looked.details["found"]) == ("the-help-desk", True)
 
