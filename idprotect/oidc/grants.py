@@ -29,6 +29,7 @@ from idprotect.models import (
 )
 from idprotect.oidc import responses
 from idprotect.oidc.issuing import Issuing, random_token
+from idprotect.oidc.refusals import RefusedGrant
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.risk.detections.anomalous_token import AnomalousToken, reused
 from idprotect.runtime import settings
@@ -248,13 +249,13 @@ def ask_gate(proved: Any, client: ClientRules, endpoint: Endpoint) -> UserFacts:
     """Return the user, if the gate lets this sign-in have tokens for this client now."""
     current = session_cookie.find(proved.sign_in_id)
     if current is None or current.sign_in.ended_at is not None:
-        raise InvalidGrantError("The sign-in behind this grant has ended.")
+        raise RefusedGrant(None, "The sign-in behind this grant has ended.")
     access = Access(current, client.id, frozenset(proved.get_scope().split()))
     verdict = gate.ask(access, endpoint)
     if not verdict.allowed:
         log.info("%s refused, reference %s", endpoint, verdict.reference)
         session().commit()
-        raise InvalidGrantError(REFUSED)
+        raise RefusedGrant(verdict.decision.first, REFUSED)
     return current.user
 
 

@@ -5,12 +5,7 @@ from typing import Any, cast
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError
-from authlib.oidc.core.errors import (
-    ConsentRequiredError,
-    InteractionRequiredError,
-    LoginRequiredError,
-    RequestURINotSupportedError,
-)
+from authlib.oidc.core.errors import RequestURINotSupportedError
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -21,7 +16,7 @@ from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, session
-from idprotect.oidc import pushed_requests, request_objects, responses, wishes
+from idprotect.oidc import pushed_requests, refusals, request_objects, responses, wishes
 from idprotect.oidc import requests as protocol
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
@@ -122,7 +117,7 @@ def _answer(oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending:
     if not stop.allowed:
         if "none" in _prompts(oauth_request):
             session().commit()
-            raise _at_client(_without_pages(stop), oauth_request)
+            raise _at_client(refusals.without_pages(_missing(stop)), oauth_request)
         return interrupt(stop, pending or pendings.store(wanted))
     current = cast(Current, stop.current)
     if not oauth_request.wishes.are_met_by(current.sign_in.acr):
@@ -193,17 +188,9 @@ def _prompts(oauth_request: ProtocolRequest) -> set[str]:
     return set(oauth_request.payload.data.get("prompt", "").split())
 
 
-def _without_pages(stop: Stop) -> OAuth2Error:
-    """Return what ``prompt=none`` is answered (OIDC Core section 3.1.2.6)."""
-    step = stop.verdict.decision.first if stop.verdict is not None else None
-    if step is None:
-        return LoginRequiredError()
-    errors = {
-        Step.BLOCK: AccessDeniedError,
-        Step.SIGN_IN: LoginRequiredError,
-        Step.CONSENT: ConsentRequiredError,
-    }
-    return errors.get(step, InteractionRequiredError)()
+def _missing(stop: Stop) -> Step | None:
+    """Return what stands in the way; None: nobody is signed in."""
+    return stop.verdict.decision.first if stop.verdict is not None else None
 
 
 def _back_to_page(pending: Pending) -> Response:

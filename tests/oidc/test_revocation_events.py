@@ -216,6 +216,43 @@ def test_a_user_at_risk_is_stopped_everywhere_and_goes_on_after_the_dismissal(se
     assert held.alive() == ALL - {"code"}, "the code was used up when it was refused"
 
 
+def suberror_of(response: Any) -> str:
+    """Return what is missing, as a refused grant says it."""
+    assert error_of(response) == (400, "invalid_grant")
+    return str(response.get_json()["suberror"])
+
+
+@pytest.mark.parametrize(
+    ("authenticators", "suberror"), [(("totp",), "interaction_required"), ((), "access_denied")]
+)
+def test_a_refused_grant_says_what_is_missing(
+    server: Server, authenticators: tuple[str, ...], suberror: str
+) -> None:
+    """F109: the suberror is that of ``prompt=none``, stable, for refresh tokens and codes; both work after the cure."""
+    held = hold(server, authenticators=authenticators)
+    application, refresh_token = held.application, held.tokens["refresh_token"]
+    confirm = protection.confirm_compromised
+    server.act(confirm, held.person.username, "admin", "not sure", end_sessions=False)
+    assert application.ask(held.person, prompt="none")["error"] == suberror
+    assert suberror_of(application.refresh(refresh_token)) == suberror
+    assert suberror_of(application.redeem(held.code)) == suberror
+    server.act(protection.dismiss, held.person.username, "admin", "false alarm")
+    assert application.refresh(refresh_token).status_code == 200
+
+
+def test_a_grant_of_an_ended_sign_in_wants_another(server: Server) -> None:
+    """F109: nothing but a new sign-in helps, and the suberror says so."""
+    held = hold(server)
+    sign_out(server, held.person)
+    assert suberror_of(held.application.refresh(held.tokens["refresh_token"])) == "login_required"
+
+
+def test_a_token_that_is_used_up_has_no_suberror(server: Server) -> None:
+    """F109: there is nothing that its user could do."""
+    held = hold(server)
+    assert "suberror" not in held.application.refresh("unknown").get_json()
+
+
 def test_a_compromised_user_recovers_and_only_the_acting_session_goes_on(server: Server) -> None:
     """Section 7, F110: the secure password change ends all others; the one that did it has a new id."""
     held, elsewhere = hold(server, authenticators=("totp",)), None
