@@ -29,6 +29,10 @@ STEP_UP = "idprotect:step-up"
 REGISTER = "idprotect:register"
 #: The scope of the administrator's console, which needs a second factor of everybody.
 CONSOLE = "idprotect:console"
+#: The scope of a page of a host application that takes nobody without a second factor.
+MFA = "idprotect:mfa"
+#: The scope of one that takes nobody at a level of risk or above.
+RISK_BELOW = {level: f"idprotect:risk-below-{level.label}" for level in RiskLevel if level}
 REFERENCE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -190,9 +194,16 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         step_up=STEP_UP in access.scopes,
         registering=REGISTER in access.scopes,
         console=CONSOLE in access.scopes,
+        mfa_demanded=MFA in access.scopes,
+        risk_limit=_risk_limit(access.scopes),
         consented=access.consented,
     )
     return policy_set, facts
+
+
+def _risk_limit(scopes: frozenset[str]) -> RiskLevel:
+    """Return the lowest level that what is asked for does not take any more."""
+    return min((level for level, scope in RISK_BELOW.items() if scope in scopes), default=RiskLevel.NONE)
 
 
 def _asks_about_stopped(user: UserFacts, sign_in: SignInFacts) -> bool:

@@ -4,24 +4,28 @@ All of it runs in the host's database session and commits there. Call it before 
 """
 
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 from urllib.parse import quote
 
-from flask import redirect, request, url_for
+from flask import current_app, redirect, request, url_for
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from idprotect import browser, clock, flow, gate, notifications, protection, session_cookie, sign_ins, users
+from idprotect.contexts import LADDER
 from idprotect.errors import ConfigurationError, InteractionError
 from idprotect.gate import Access
 from idprotect.hosts import HostDirectory
 from idprotect.models import SignIn, session
 from idprotect.pendings import Wanted
+from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
 
 #: The client of the host's own pages; policies can name it.
 HOST = "host"
+View = Callable[..., Any]
 
 
 def verify_password(host_user: Any | None, password: str) -> bool:
@@ -129,6 +133,43 @@ def interrupt(
     )
     notifications.flush()
     return response
+
+
+def require_acr(acr: str, client_id: str = HOST, client_name: str = "") -> Callable[[View], View]:
+    """Let nobody see a view of the host who is signed in by less: the decorator asks for the rest, and comes back.
+
+    :param acr: ``aal2`` wants a second factor of everybody, ``aal1`` a sign-in. Who has none is asked to register one.
+    :param client_id: as policies call the view.
+    """
+    if acr not in LADDER:
+        raise ConfigurationError(f"{acr!r} is not one of {', '.join(LADDER)}")
+    return _guarding([gate.MFA] if acr == "aal2" else [], client_id, client_name)
+
+
+def require_risk_below(level: str, client_id: str = HOST, client_name: str = "") -> Callable[[View], View]:
+    """Let nobody see a view of the host whose risk has reached a level, whatever the policies say.
+
+    Who has a second factor is led through what cures the risk, and back; others are blocked.
+
+    :param level: ``low``, ``medium`` or ``high``.
+    """
+    try:
+        scope = gate.RISK_BELOW[RiskLevel.parse(level)]
+    except (ValueError, KeyError):
+        raise ConfigurationError(f"{level!r} is not low, medium or high") from None
+    return _guarding([scope], client_id, client_name)
+
+
+def _guarding(scopes: list[str], client_id: str, client_name: str) -> Callable[[View], View]:
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **values: Any) -> Any:
+            page = interrupt(client_id, client_name, scopes)
+            return page if page is not None else current_app.ensure_sync(view)(*args, **values)
+
+        return guarded
+
+    return decorate
 
 
 def password_changed(host_user: Any) -> None:

@@ -1,11 +1,13 @@
 """What a host application may be like: its users and names, its pages, and what else lives in it."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import pyotp
 import pytest
 from flask import Flask, Response, abort, jsonify, request
 from flask import session as cookie
@@ -19,12 +21,16 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client as WsgiClient
 
 import idprotect
-from idprotect import IDProtect, SQLAlchemyUsers, migrations, policies, protection, users
+from idprotect import IDProtect, SQLAlchemyUsers, clock, migrations, policies, protection, users
 from idprotect.errors import ConfigurationError, InteractionError
 from idprotect.hosts import HostDirectory
 from idprotect.keys import KeyRing
+from idprotect.methods import METHODS
+from idprotect.methods.base import secret_of
 from idprotect.models import PendingAuthorization, SignIn, User, session
 from idprotect.oidc.id_token import user_claims
+from idprotect.risk import About, RiskLevel
+from idprotect.risk.detections.reports import external_finding
 from idprotect.runtime import runtime
 from tests.support.world import CHEAP
 
@@ -89,6 +95,9 @@ class Site:
         self.app.add_url_rule("/send", "send", self.page, methods=["POST"])
         self.app.add_url_rule("/files/<path:name>", "files", self.page)
         self.app.add_url_rule("/whoami", "whoami", self.whoami)
+        demand = {"aal2": idprotect.require_acr("aal2"), "calm": idprotect.require_risk_below("medium")}
+        for name, decorate in demand.items():
+            self.app.add_url_rule(f"/{name}", name, decorate(lambda: "the careful page"))
         with self.app.app_context():
             self.db.create_all()
             migrations.upgrade()
@@ -501,3 +510,93 @@ def test_the_keys_of_the_host_are_its_own(folder: Path) -> None:
     """A host's secret key stays; without one it gets one of ours."""
     assert Site(folder).protect().app.secret_key == "host"
     assert Site(folder, SECRET_KEY=None).protect().app.secret_key == KeyRing(folder / "keys").app_secret
+
+
+# Views that ask for more
+
+
+def follow(client: FlaskClient, path: str) -> str:
+    """Go to a page, and return where one ends up: its path, or what it shows."""
+    answer = client.get(path, follow_redirects=True)
+    return answer.text if answer.text == "the careful page" else answer.request.path.rsplit("/", 1)[-1]
+
+
+def register_totp(site: Site, nick: str = "ann") -> str:
+    """Give somebody an authenticator app; return its seed."""
+    with site.app.app_context():
+        user = session().scalars(select(User).filter_by(username=nick)).one()
+        authenticator = METHODS["totp"].register(user, SignIn(id="0" * 32), "")
+        authenticator.confirmed_at = clock.now()
+        session().add(authenticator)
+        session().commit()
+        return secret_of(authenticator)
+
+
+def submit(client: FlaskClient, path: str, **fields: str) -> str:
+    """Fill the page to which a path leads, and return where one ends up."""
+    page = client.get(path, follow_redirects=True)
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+    assert token is not None, page.text
+    data, origin = {"csrf_token": token.group(1), **fields}, {"Origin": "http://localhost"}
+    answer = client.post(page.request.path, data=data, headers=origin, follow_redirects=True)
+    return answer.text if answer.text == "the careful page" else answer.request.path.rsplit("/", 1)[-1]
+
+
+def test_a_view_asks_for_a_second_factor_and_comes_back(site: Site) -> None:
+    """D20, C010: ``require_acr``: the gate asks, whatever the policies say; the view is shown once it is met."""
+    client = site.sign_in()
+    seed = register_totp(site)
+    assert client.get("/page").text == "the page"
+    assert follow(client, "/aal2") == "mfa"
+    assert submit(client, "/aal2", code=pyotp.TOTP(seed).now()) == "the careful page"
+    assert follow(client, "/aal2") == "the careful page"
+
+
+def test_a_view_that_wants_a_second_factor_lets_nobody_in_without_one(site: Site) -> None:
+    """D20: who has none is led to register one; in an emergency of the policies, too."""
+    client = site.sign_in()
+    assert follow(client, "/aal2") == "mfa_registration"
+    with site.app.app_context():
+        policies.set_emergency(True, "admin", "a mistake")
+        session().commit()
+    assert follow(client, "/aal2") == "mfa_registration"
+
+
+def test_a_view_takes_nobody_at_risk(site: Site) -> None:
+    """D20: ``require_risk_below``: below the limit the view, at it the recovery, and back."""
+    client = site.sign_in()
+    seed = register_totp(site)
+    assert follow(client, "/calm") == "the careful page"
+    set_risk(site, RiskLevel.LOW)
+    assert follow(client, "/calm") == "the careful page"
+    set_risk(site, RiskLevel.MEDIUM)
+    assert client.get("/page").text == "the page", "no policy asks"
+    assert follow(client, "/calm") == "notice"
+    assert submit(client, "/calm") == "mfa"
+    assert submit(client, "/calm", code=pyotp.TOTP(seed).now()) == "password_change"
+    new = "eleven loud gulls under tin"
+    assert submit(client, "/calm", current="right", new=new, confirm=new) == "the careful page"
+
+
+def test_a_view_blocks_who_is_at_risk_and_cannot_recover(site: Site) -> None:
+    """D20: without a second factor, whoever has the password could cure it."""
+    client = site.sign_in()
+    set_risk(site, RiskLevel.HIGH)
+    assert follow(client, "/calm") == "block"
+
+
+def set_risk(site: Site, level: RiskLevel, nick: str = "ann") -> None:
+    """Let another system report about somebody."""
+    with site.app.app_context():
+        user = session().scalars(select(User).filter_by(username=nick)).one()
+        protection.raise_detection(user, external_finding(level, About.USER, "EDR", "malware", ()))
+        session().commit()
+
+
+@pytest.mark.parametrize(
+    "demand", [lambda: idprotect.require_acr("aal9"), lambda: idprotect.require_risk_below("none")]
+)
+def test_a_demand_that_means_nothing_is_an_error_at_once(demand: Callable[[], Any]) -> None:
+    """D20: found when the application starts, not when somebody comes."""
+    with pytest.raises(ConfigurationError):
+        demand()

@@ -8,7 +8,10 @@ from idprotect.conditional_access.decision import Decision, Outcome, PolicyResul
 from idprotect.conditional_access.facts import AccessRequest
 from idprotect.conditional_access.policy import (
     CONSOLE,
+    DEMANDED,
     OURS,
+    PAGE_MFA,
+    PAGE_RISK,
     SESSION,
     UNKNOWN,
     Control,
@@ -77,7 +80,7 @@ def _evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
         if not unmet:
             applying.append(policy)
     on = [policy for policy in applying if policy.state is PolicyState.ON]
-    enforced = [policy for policy in on if policy is CONSOLE or not policies.emergency]
+    enforced = [policy for policy in on if policy in DEMANDED or not policies.emergency]
     results = tuple(
         _result(policy, unmet_of[policy.name], request, on, policies.emergency) for policy in looked_at
     )
@@ -87,13 +90,15 @@ def _evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
 def _looked_at(policies: PolicySet, request: AccessRequest) -> list[Policy]:
     found = [policy for policy in policies.policies if policy.state is not PolicyState.OFF]
     found += [CONSOLE] if request.console else []
+    found += [PAGE_MFA] if request.mfa_demanded else []
+    found += PAGE_RISK.get(request.risk_limit, ())
     return [*found, SESSION] if _is_about_session(SESSION, request) else found
 
 
 def _result(
     policy: Policy, unmet: tuple[str, ...], request: AccessRequest, on: list[Policy], emergency: bool
 ) -> PolicyResult:
-    state = PolicyState.REPORT_ONLY if emergency and policy is not CONSOLE else policy.state
+    state = PolicyState.REPORT_ONLY if emergency and policy not in DEMANDED else policy.state
     if unmet:
         return PolicyResult(policy.name, state, Outcome.NOT_APPLIED, unmet)
     outcome, reason = _outcome(policy, request, on if policy in on else [*on, policy])

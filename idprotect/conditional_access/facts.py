@@ -36,6 +36,8 @@ class AccessRequest:
     :param step_up: what is asked for needs a second factor of whoever has one, whatever the policies say.
     :param registering: the person is about to add a second factor.
     :param console: the administrator's console is entered: a second factor is demanded, whatever the policies say.
+    :param mfa_demanded: a page of a host application is asked for that takes nobody without a second factor.
+    :param risk_limit: one is asked for that takes nobody at this level of risk or above; none: it takes everybody.
     :param consented: consent is given, or not needed for this client.
     """
 
@@ -73,6 +75,8 @@ class AccessRequest:
     step_up: bool = False
     registering: bool = False
     console: bool = False
+    mfa_demanded: bool = False
+    risk_limit: RiskLevel = RiskLevel.NONE
     consented: bool = True
 
     @property
@@ -120,7 +124,7 @@ def _same(value: Any) -> Any:
 
 _READERS: Mapping[str, Any] = {
     **dict.fromkeys(("scopes", "groups", "roles", "locations", "amr", "strengths"), frozenset),
-    **dict.fromkeys(("sign_in_risk", "session_risk", "user_risk"), RiskLevel.parse),
+    **dict.fromkeys(("sign_in_risk", "session_risk", "user_risk", "risk_limit"), RiskLevel.parse),
     **dict.fromkeys(
         (
             "at",

@@ -119,8 +119,34 @@ SESSION = Policy(
     sign_in_risk=frozenset({RiskLevel.MEDIUM, RiskLevel.HIGH}),
 )
 
+#: Demanded of whoever asks for a page of a host application that takes nobody with less.
+PAGE_MFA = Policy("(page)", PolicyState.ON, frozenset({Control.MFA}), "The page demands a second factor")
+
+
+def _page_risk(limit: RiskLevel) -> tuple[Policy, Policy]:
+    """Return what a page demands that takes nobody at this level or above."""
+    levels = frozenset(level for level in RiskLevel if level >= limit)
+    cure = frozenset({Control.MFA, Control.RISK_REMEDIATION})
+    about = f"The page takes nobody at {limit.label} risk"
+    return (
+        Policy(f"(page: user risk below {limit.label})", PolicyState.ON, cure, about, user_risk=levels),
+        Policy(
+            f"(page: sign-in risk below {limit.label})",
+            PolicyState.ON,
+            frozenset({Control.MFA}),
+            about,
+            sign_in_risk=levels,
+        ),
+    )
+
+
+#: The level that a page of a host application does not take any more, and what cures it there.
+PAGE_RISK = {limit: _page_risk(limit) for limit in RiskLevel if limit}
+
+#: Demanded by code, so an emergency of the administrators' policies turns none of them off.
+DEMANDED = (CONSOLE, PAGE_MFA, *(policy for pair in PAGE_RISK.values() for policy in pair))
 #: Policies of our own: looked at where they are due, whatever an administrator has put into force.
-OURS = (CONSOLE, SESSION)
+OURS = (*DEMANDED, SESSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from flask import Response, json
 
 from idprotect import standard_claims
 from idprotect.consents import SCOPES
+from idprotect.contexts import LADDER
 from idprotect.keys import ALGORITHMS
 from idprotect.models import ClientRules
 from idprotect.oidc import clients, responses
@@ -18,12 +19,24 @@ from idprotect.oidc.id_token import IdToken, RefreshedIdToken
 from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.tokens import Introspection, Revocation
-from idprotect.oidc.wishes import LADDER
 from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS, GRANTS, SUBJECT_TYPES
 from idprotect.runtime import runtime, settings
 
 #: What ID tokens say about the sign-in.
-ID_TOKEN_CLAIMS = {"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}
+ID_TOKEN_CLAIMS = {
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "acr",
+    "amr",
+    "nonce",
+    "at_hash",
+    "sid",
+    "risk_level",
+}
 
 
 class Server(AuthorizationServer):  # type: ignore[misc]

@@ -1,6 +1,5 @@
 """What an application wishes beyond a code: claims, an authentication context, a certain person (OIDC Core 3.1.2.1).
 
-The ladder of contexts is ``aal1`` (a password), ``aal2`` (a second factor); a higher one includes the lower.
 A voluntary wish is met as far as possible, an essential one or not at all.
 """
 
@@ -13,10 +12,10 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idprotect import standard_claims
+from idprotect.contexts import LADDER
 from idprotect.models import ClientRules
 from idprotect.oidc import hints, subjects
 
-LADDER = ("aal1", "aal2")
 #: The id of no user.
 NOBODY = "-"
 

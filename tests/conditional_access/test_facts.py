@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from idprotect.conditional_access import AccessRequest, PolicySet, evaluate
+from idprotect.risk import RiskLevel
 from tests.conditional_access.examples import HIGH, LOW, MEDIUM, NOW, USER_RECOVERY, asking, in_force
 from tests.conditional_access.strategies import access_requests, policy_sets, strange_requests
 
@@ -77,6 +78,8 @@ OTHER: dict[str, Any] = {
     "step_up": True,
     "registering": True,
     "console": True,
+    "mfa_demanded": True,
+    "risk_limit": RiskLevel.MEDIUM,
     "consented": False,
 }
 

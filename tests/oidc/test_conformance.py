@@ -39,7 +39,19 @@ def test_one_command_sets_the_suite_up(server: Server) -> None:
         tokens = application.redeem(person.answer["code"], code_verifier=None).get_json()
         claims = application.userinfo(tokens["access_token"]).get_json()
         said = server.send("GET", "/.well-known/openid-configuration").get_json()
-        about_sign_in = {"iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "at_hash", "sid"}
+        about_sign_in = {
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "acr",
+            "amr",
+            "nonce",
+            "at_hash",
+            "sid",
+            "risk_level",
+        }
         assert claims.keys() == set(said["claims_supported"]) - about_sign_in
         hint = {
             "id_token_hint": tokens["id_token"],
