@@ -1,6 +1,8 @@
 """The examples, over real HTTP: an application with members of its own, and an Authlib server with the hook."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +18,7 @@ from sqlalchemy import create_engine, inspect, text
 from idprotect import protection, sessions, users
 from idprotect.models import SignIn, session
 from idprotect.risk import Finding, Signals
+from tests.support import PROJECT
 from tests.support.hosts import Host, HostBrowser, load_example, running_host
 from tests.support.live import serve
 from tests.support.world import (
@@ -665,3 +668,24 @@ def test_a_login_from_elsewhere_is_a_sign_in_of_its_own(authlib: Authlib) -> Non
     visitor(authlib, OTHER_ADDRESS).ask().say_who()
     with authlib.arranging():
         assert session().query(SignIn).filter(SignIn.succeeded).count() == 2
+
+
+def test_the_tests_of_the_tested_application_pass() -> None:
+    """D11, C108: an application's own tests, run as its developers run them, against a provider of theirs."""
+    folder = PROJECT / "examples" / "tested_application"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ".",
+        ".",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("......"), done.stdout

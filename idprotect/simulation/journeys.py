@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ def sign_in(
     for _ in range(MOST_PAGES):
         if page.left_for is not None:
             return _redeem(stage, browser, page, verifier)
-        following = _next(stage, browser, page, account, password, has_phone)
+        following = next_page(browser, page, account, stage.now, password, has_phone=has_phone)
         if following is None:
             return page.step or SIGN_IN
         page = following
@@ -67,10 +68,19 @@ def _ask(stage: Stage, browser: Browser, **more: str) -> tuple[Page, str]:
     return browser.get(f"{stage.path('authorize')}?{urlencode(query)}"), verifier
 
 
-def _next(
-    stage: Stage, browser: Browser, page: Page, account: Account, password: str | None, has_phone: bool
+def next_page(
+    browser: Browser,
+    page: Page,
+    account: Account,
+    at: datetime,
+    password: str | None = None,
+    *,
+    has_phone: bool = False,
 ) -> Page | None:
-    """Return the page that follows; None where whoever this is can do nothing more."""
+    """Do what a page asks for, and return the one that follows; None where whoever this is can do nothing more.
+
+    :param at: the time, for the codes of the authenticator app.
+    """
     if (form := page.form("password")) is not None and page.is_fine and not page.step:
         fields = {"username": account.username, "password": password or account.password}
         answer = browser.submit(page, form, fields)
@@ -78,7 +88,7 @@ def _next(
     if page.step == "notice" and (form := page.form(action="/notice")) is not None:
         return browser.submit(page, form, {})
     if has_phone and page.step == "mfa" and (form := page.form("code")) is not None:
-        return browser.submit(page, form, {"code": pyotp.TOTP(account.seed).at(stage.now)})
+        return browser.submit(page, form, {"code": pyotp.TOTP(account.seed).at(at)})
     if has_phone and page.step == "password_change" and (form := page.form("new")) is not None:
         former, account.password = account.password, secrets.token_urlsafe(24)
         fields = {"current": former, "new": account.password, "confirm": account.password}

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from wsgiref.types import WSGIApplication
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from idprotect.testing.http import serve as serve_built
 
 from . import PROJECT
 
@@ -28,38 +27,11 @@ READY_SECONDS = 30
 Environment = Mapping[str, str]
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Writes no line per request."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def serve(app: WSGIApplication, *, name: str = "127.0.0.1") -> Iterator[str]:
     """Run `app` in a thread and yield its URL, `http://<name>:<port>`; `localhost` is another site."""
     with serve_built(lambda url: app, name=name) as url:
         yield url
-
-
-@contextmanager
-def serve_built(build: Callable[[str], WSGIApplication], *, name: str = "127.0.0.1") -> Iterator[str]:
-    """Run `build(url)` in a thread and yield the URL: for an application that has to know it."""
-    listener = _listen()
-    with listener:
-        port = listener.getsockname()[1]
-        url = f"http://{name}:{port}"
-        server = make_server(
-            "127.0.0.1", port, build(url), threaded=True, request_handler=QuietHandler, fd=listener.fileno()
-        )
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield url
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 @dataclass(frozen=True)

@@ -376,7 +376,7 @@ class Browser:
     def claims(self) -> dict[str, str]:
         """Return the ID token's claims that the relying party validated and shows."""
         assert self.is_signed_in, f"{self.page.status_code} {self.page.url}: {self.text[:300]}"
-        rows = re.findall(r"<tr[^>]*>\s*<th[^>]*>(.*?)</th>\s*<td[^>]*>(.*?)</td>", self.page.text, re.S)
+        rows = re.findall(r'<th scope="row"[^>]*>(.*?)</th>\s*<td[^>]*>(.*?)</td>', self.page.text, re.S)
         return {_plain(name): _plain(value) for name, value in rows}
 
 
