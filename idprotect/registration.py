@@ -14,6 +14,7 @@ from idprotect.errors import InteractionError
 from idprotect.keys import ALGORITHMS
 
 #: What an application may do for itself, without a user, at our own interfaces.
+INTROSPECT = "idprotect:introspect"
 OWN_SCOPES = {
     "idprotect:findings": "report findings about users and sign-ins",
     "idprotect:risk.read": "read detections, people, sign-ins, sessions and decisions",
@@ -23,6 +24,7 @@ OWN_SCOPES = {
     "idprotect:policies.read": "read and check policies, and ask what they would do",
     "idprotect:policies.write": "put policies into force",
     "idprotect:audit.read": "read the audit log",
+    INTROSPECT: "ask what any access token is worth, as an API does that is sent them",
 }
 #: Scopes that begin so are about our own interfaces, and no user can give them.
 OWN_SCOPE = "idprotect:"
@@ -98,6 +100,7 @@ class Registration:
     :param require_pushed_authorization_requests: its authorization requests come by RFC 9126 only.
     :param pkce: ours: one of ``PKCE``.
     :param access_token_audience: ours: access tokens are JWTs (RFC 9068) for that resource server; None: by reference.
+    :param release_risk: ours: its tokens tell how risky their user is. Administrators alone set it.
     :param first_party: ours: consent is not asked. Administrators alone set it.
     :param id_token_at_refresh: ours: each refresh is answered with a new ID token, too.
     """
@@ -125,6 +128,7 @@ class Registration:
     require_pushed_authorization_requests: bool = False
     pkce: str = "required"
     access_token_audience: str | None = None
+    release_risk: bool = False
     first_party: bool = False
     id_token_at_refresh: bool = False
 

@@ -86,6 +86,11 @@ _METADATA = (
         help="Whether it gets a new ID token with each refresh.",
     ),
     click.option(
+        "--release-risk/--no-release-risk",
+        default=None,
+        help="Whether its tokens tell how risky their user is.",
+    ),
+    click.option(
         "--require-pushed/--no-require-pushed",
         "require_pushed_authorization_requests",
         default=None,
@@ -264,6 +269,7 @@ def _client(client: Client) -> dict[str, Any]:
         "access_token_audience": client.access_token_audience,
         "first_party": client.first_party,
         "id_token_at_refresh": client.id_token_at_refresh,
+        "release_risk": client.release_risk,
         "enabled": client.enabled,
     }
 

@@ -41,6 +41,7 @@ class ClientRules:
         require_pushed: Any
         native: Any
         access_token_audience: Any
+        release_risk: Any
         first_party: Any
         id_token_at_refresh: Any
         id_token_signed_response_alg: Any
@@ -134,6 +135,7 @@ class Client(ClientRules, Base):
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
     :ivar access_token_audience: access tokens are JWTs for that resource server; None: by reference.
+    :ivar release_risk: its tokens tell how risky their user is.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
     """
@@ -164,6 +166,7 @@ class Client(ClientRules, Base):
     require_pushed: Mapped[bool] = mapped_column(default=False)
     native: Mapped[bool] = mapped_column(default=False)
     access_token_audience: Mapped[str | None] = mapped_column(String(255))
+    release_risk: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
     subject_type: Mapped[str] = mapped_column(String(8), default="public")

@@ -37,6 +37,7 @@ class SignInFacts:
         ended_at: Any
         risk_level: Any
         session_level: Any
+        aggregated_level: Any
         session_level_at: Any
         site: Any
 

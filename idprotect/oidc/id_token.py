@@ -7,8 +7,8 @@ from authlib.oidc.core import OpenIDCode
 from authlib.oidc.core.grants.util import create_half_hash
 
 from idprotect import clock, standard_claims
-from idprotect.models import ClientRules, UserFacts
-from idprotect.oidc import subjects
+from idprotect.models import ClientRules, SignIn, UserFacts, session
+from idprotect.oidc import risk_claim, subjects
 from idprotect.oidc.issuing import proof
 from idprotect.oidc.signing import sign
 from idprotect.runtime import runtime, settings
@@ -47,6 +47,8 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
         }
         if nonce := getattr(proved, "nonce", None):
             claims["nonce"] = nonce
+        if request.client.release_risk:
+            claims |= risk_claim.of(request.client, request.user, session().get(SignIn, proved.sign_in_id))
         wished = user_claims(request.user, token["scope"], proved.claims.get("id_token", ()))
         return sign(wished | claims, algorithm=algorithm)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from idprotect import clock
 from idprotect.keys import sha256
-from idprotect.models import Token, add, new_id
-from idprotect.oidc import subjects
+from idprotect.models import SignIn, Token, UserFacts, add, new_id, session
+from idprotect.oidc import risk_claim, subjects
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.signing import sign
 from idprotect.runtime import settings
@@ -37,7 +37,7 @@ class Issuing:
         is_offline = self.GRANT_TYPE == "refresh_token" or "offline_access" in (scope or "").split()
         token = Unprinted(
             token_type="Bearer",  # noqa: S106 (no secret)
-            access_token=_access_token(self.request, scope or ""),
+            access_token=_access_token(self.request, user, scope or ""),
             expires_in=settings().access_token_lifetime,
             scope=scope or "",
         )
@@ -91,7 +91,7 @@ def _of_user(proved: Any, now: datetime) -> dict[str, Any]:
     }
 
 
-def _access_token(request: ProtocolRequest, scope: str) -> str:
+def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str) -> str:
     """Return a random value, or a JWT for the client's resource server (RFC 9068 section 2.2)."""
     client, proved = request.client, proof(request)
     if client.access_token_audience is None:
@@ -109,4 +109,6 @@ def _access_token(request: ProtocolRequest, scope: str) -> str:
     }
     if proved is not None:
         claims |= {"auth_time": int(proved.auth_time.timestamp()), "acr": proved.acr, "amr": proved.amr}
+    if user is not None:
+        claims |= risk_claim.of(client, user, session().get(SignIn, proved.sign_in_id))
     return sign(claims, "at+jwt")

@@ -32,10 +32,10 @@ from idprotect.models import (
     split,
     table_of,
 )
-from idprotect.oidc import client_credentials, subjects
+from idprotect.oidc import client_credentials, risk_claim, subjects
 from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import revoke_family
-from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS
+from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS, INTROSPECT
 from idprotect.runtime import runtime, settings
 
 #: Ends what has to stay dead, also when the clock is set back.
@@ -122,7 +122,7 @@ def find(value: str) -> Presented | None:
 
 
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
-    """Tells a confidential client about its own tokens."""
+    """Tells a confidential client about its own tokens, and an API about those that it is sent."""
 
     CLIENT_AUTH_METHODS = list(CONFIDENTIAL_METHODS)
 
@@ -131,8 +131,12 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return find(token_string) or client_credentials.find(token_string)
 
     def check_permission(self, token: Presented | ClientToken, client: ClientRules, request: Any) -> bool:
-        """A client learns about its own tokens only; of others it hears that they are not active."""
-        return token.check_client(client)
+        """A client learns about its own tokens, and an API that is registered for that about all access tokens.
+
+        Of others it hears that they are not active.
+        """
+        is_api = INTROSPECT in client.scopes and not token.is_refresh
+        return is_api or token.check_client(client)
 
     def introspect_token(self, token: Presented | ClientToken) -> dict[str, Any]:
         """Return the members of RFC 7662 section 2.2, of a token that is active."""
@@ -154,6 +158,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "amr": row.amr,
             "auth_time": int(row.auth_time.timestamp()) if row.auth_time else None,
             **({} if token.is_refresh else {"token_type": "Bearer"}),
+            **risk_claim.of(token.client, token.user, token.sign_in),
         }
 
 

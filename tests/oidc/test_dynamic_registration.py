@@ -151,11 +151,20 @@ def test_what_cannot_be_accepted_is_told(server: Server, metadata: Any, error: s
 def test_nobody_makes_himself_trusted(server: Server, person: Person) -> None:
     """A 10.7: what administrators alone decide is not read."""
     told, application = made(
-        server, first_party=True, pkce="optional", access_token_audience="https://api.example"
+        server,
+        first_party=True,
+        release_risk=True,
+        pkce="optional",
+        access_token_audience="https://api.example",
     )
     with server.arranging():
         row = application.row()
-        assert (row.first_party, row.pkce, row.access_token_audience) == (False, "required", None)
+        assert (row.first_party, row.release_risk, row.pkce, row.access_token_audience) == (
+            False,
+            False,
+            "required",
+            None,
+        )
     assert not {"first_party", "pkce", "access_token_audience"} & told.keys()
 
 

@@ -131,6 +131,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         access_token_audience="https://api.example",
         first_party=True,
         id_token_at_refresh=True,
+        release_risk=True,
     )
     untouched = {f for f in Registration.__dataclass_fields__ if getattr(given, f) == getattr(FINE, f)}
     assert untouched == {"jwks_uri", "sector_identifier_uri"}  # which would be fetched

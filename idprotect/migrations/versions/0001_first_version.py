@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("native", sa.Boolean(), nullable=False),
         sa.Column("access_token_audience", sa.String(length=255), nullable=True),
         sa.Column("first_party", sa.Boolean(), nullable=False),
+        sa.Column("release_risk", sa.Boolean(), nullable=False),
         sa.Column("id_token_at_refresh", sa.Boolean(), nullable=False),
         sa.Column("subject_type", sa.String(length=8), nullable=False),
         sa.Column("sector_identifier_uri", sa.Text(), nullable=True),
