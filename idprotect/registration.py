@@ -98,6 +98,7 @@ class Registration:
     :param request_object_signing_alg: the only one that its request objects may be signed with; None: any of ours.
     :param require_signed_request_object: all its authorization requests are signed (RFC 9101).
     :param require_pushed_authorization_requests: its authorization requests come by RFC 9126 only.
+    :param dpop_bound_access_tokens: it gets tokens only for a key that it proves to hold (RFC 9449).
     :param pkce: ours: one of ``PKCE``.
     :param access_token_audience: ours: access tokens are JWTs (RFC 9068) for that resource server; None: by reference.
     :param release_risk: ours: its tokens tell how risky their user is. Administrators alone set it.
@@ -126,6 +127,7 @@ class Registration:
     request_object_signing_alg: str | None = None
     require_signed_request_object: bool = False
     require_pushed_authorization_requests: bool = False
+    dpop_bound_access_tokens: bool = False
     pkce: str = "required"
     access_token_audience: str | None = None
     release_risk: bool = False

@@ -18,6 +18,10 @@ def require(scopes: Sequence[str]) -> ClientToken:
     token = client_credentials.find(value.strip())
     if token is None or not token.active:
         raise _refused(HTTPStatus.UNAUTHORIZED, "The token is not valid.", 'error="invalid_token"')
+    if token.token.jkt is not None:
+        raise _refused(
+            HTTPStatus.UNAUTHORIZED, "A token bound to a key is not taken.", 'error="invalid_token"'
+        )
     if not any(token.allows(scope) for scope in scopes):
         why = f'error="insufficient_scope", scope="{scopes[0]}"'
         raise _refused(HTTPStatus.FORBIDDEN, f"The scope {' or '.join(scopes)} is needed.", why)

@@ -124,6 +124,12 @@ _METADATA = (
         help="How its ID tokens are signed; otherwise as the server is set.",
     ),
     click.option(
+        "--dpop/--no-dpop",
+        "dpop_bound_access_tokens",
+        default=None,
+        help="Whether it gets tokens only for a key that it proves to hold (RFC 9449).",
+    ),
+    click.option(
         "--userinfo-signed",
         "userinfo_signed_response_alg",
         type=click.Choice(ALGORITHMS),

@@ -39,6 +39,7 @@ class ClientRules:
         request_object_signing_alg: Any
         require_signed_request_object: Any
         require_pushed: Any
+        dpop_bound_access_tokens: Any
         native: Any
         access_token_audience: Any
         release_risk: Any
@@ -164,6 +165,7 @@ class Client(ClientRules, Base):
     request_object_signing_alg: Mapped[str | None] = mapped_column(String(16))
     require_signed_request_object: Mapped[bool] = mapped_column(default=False)
     require_pushed: Mapped[bool] = mapped_column(default=False)
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
     native: Mapped[bool] = mapped_column(default=False)
     access_token_audience: Mapped[str | None] = mapped_column(String(255))
     release_risk: Mapped[bool] = mapped_column(default=False)
@@ -308,6 +310,7 @@ class AuthorizationCode(Base):
     claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     nonce: Mapped[str | None] = mapped_column(Text)
     code_challenge: Mapped[str | None] = mapped_column(String(128))
+    dpop_jkt: Mapped[str | None] = mapped_column(String(64))
     acr: Mapped[str] = mapped_column(String(32))
     amr: Mapped[list[str]]
     auth_time: Mapped[datetime]
@@ -321,6 +324,7 @@ class Token(Base):
 
     :ivar scope: of the access token; ``granted_scope`` is that of the refresh token, which never narrows.
     :ivar family_id: shared by all that descend from one code; reuse kills the family.
+    :ivar jkt: thumbprint of the key that its holder has to have (RFC 9449).
     :ivar refresh_used_at: when the refresh token was rotated; presented again, it is stolen.
     :ivar family_expires_at: absolute end of the family.
     """
@@ -340,6 +344,7 @@ class Token(Base):
     refresh_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     refresh_expires_at: Mapped[datetime | None]
     refresh_used_at: Mapped[datetime | None]
+    jkt: Mapped[str | None] = mapped_column(String(64))
     family_expires_at: Mapped[datetime] = mapped_column(index=True)
     acr: Mapped[str | None] = mapped_column(String(32))
     amr: Mapped[list[str]] = mapped_column(default=list)

@@ -102,7 +102,8 @@ class ClientToken:
             "iss": settings().issuer,
             "exp": int(token.access_expires_at.timestamp()),
             "iat": int(token.issued_at.timestamp()),
-            "token_type": "Bearer",
+            "token_type": "DPoP" if token.jkt else "Bearer",
+            **({"cnf": {"jkt": token.jkt}} if token.jkt else {}),
         }
 
 

@@ -33,7 +33,11 @@ NOT_TO_UPDATE = (
     "client_id_issued_at",
 )
 LISTS = ("redirect_uris", "grant_types", "post_logout_redirect_uris")
-FLAGS = ("require_signed_request_object", "require_pushed_authorization_requests")
+FLAGS = (
+    "require_signed_request_object",
+    "require_pushed_authorization_requests",
+    "dpop_bound_access_tokens",
+)
 
 
 class InvalidMetadata(OAuth2Error):  # type: ignore[misc]

@@ -128,6 +128,7 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
                 "claims": _granted_claims(request),
                 "nonce": parameters.get("nonce"),
                 "code_challenge": parameters.get("code_challenge"),
+                "dpop_jkt": parameters.get("dpop_jkt"),
                 "acr": request.wishes.reported(sign_in.acr),
                 "amr": sign_in.amr,
                 "auth_time": sign_in.authenticated_at,
@@ -145,6 +146,8 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
         if row.used_at is not None:
             _reused(row, Event.CODE_REUSED)
             return None
+        if row.dpop_jkt is not None and row.dpop_jkt != self.request.jkt:
+            return None  # RFC 9449 section 10: bound to a key before it was issued
         return StoredCode(row) if row.expires_at > clock.now() else None
 
     def authenticate_user(self, authorization_code: "StoredCode") -> UserFacts | None:
@@ -185,6 +188,8 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
         if row.refresh_used_at is not None:
             _reused(row, Event.TOKEN_REUSED)
             return None
+        if client.is_public and row.jkt is not None and row.jkt != self.request.jkt:
+            return None  # RFC 9449 section 5: nothing else proves whose it is
         now = clock.now()
         alive = row.revoked_at is None and min(row.refresh_expires_at, row.family_expires_at) > now
         return StoredToken(row) if alive else None

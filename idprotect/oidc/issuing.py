@@ -36,7 +36,7 @@ class Issuing:
         """Make the answer of the token endpoint (RFC 6749 section 5.1); refresh tokens for ``offline_access`` only."""
         is_offline = self.GRANT_TYPE == "refresh_token" or "offline_access" in (scope or "").split()
         token = Unprinted(
-            token_type="Bearer",  # noqa: S106 (no secret)
+            token_type="DPoP" if self.request.jkt else "Bearer",
             access_token=_access_token(self.request, user, scope or ""),
             expires_in=settings().access_token_lifetime,
             scope=scope or "",
@@ -61,6 +61,7 @@ class Issuing:
             "refresh_expires_at": now + timedelta(seconds=settings().refresh_token_idle) if refresh else None,
             "family_expires_at": expires_at,
             "issued_at": now,
+            "jkt": request.jkt,
         }
         add(Token, row | (_of_user(proved, now) if proved is not None else {}))
 
@@ -111,4 +112,6 @@ def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str) 
         claims |= {"auth_time": int(proved.auth_time.timestamp()), "acr": proved.acr, "amr": proved.amr}
     if user is not None:
         claims |= risk_claim.of(client, user, session().get(SignIn, proved.sign_in_id))
+    if request.jkt:
+        claims["cnf"] = {"jkt": request.jkt}
     return sign(claims, "at+jwt")

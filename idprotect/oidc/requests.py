@@ -47,6 +47,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
 
     :param parameters: those of the query or of the body, never both.
     :ivar wishes: set once an authorization request was validated.
+    :ivar jkt: thumbprint of the key that the client proved to hold (RFC 9449), once it is authenticated.
     :ivar sign_in: set when a code is about to be issued for it.
     :ivar error: set when it was answered with an error.
     """
@@ -55,8 +56,14 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         super().__init__(method, settings().issuer + path, headers=headers)
         self.payload = BasicOAuth2Payload(dict(parameters))
         self.wishes: Any = None
+        self.jkt: str | None = None
         self.sign_in: Any = None
         self.error: OAuth2Error | None = None
+
+    @property
+    def proofs(self) -> list[str]:
+        """The ``DPoP`` headers that came."""
+        return self.headers.getlist("DPoP") if self.headers else []
 
     @property
     def response_mode(self) -> str:
@@ -90,7 +97,12 @@ def read(request: Request, *, body: bool) -> ProtocolRequest:
         # Werkzeug would put something else in its place, and ``state`` has to go back exactly as it came.
         raise InvalidRequestError("A parameter is not UTF-8.") from None
     parameters = request.form if body else request.args
-    return ProtocolRequest(request.method, request.path, checked(parameters), request.headers)
+    return ProtocolRequest(
+        request.method,
+        request.path.removeprefix(settings().url_prefix),
+        checked(parameters),
+        request.headers,
+    )
 
 
 def checked(parameters: "MultiDict[str, str]") -> dict[str, str]:

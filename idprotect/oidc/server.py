@@ -11,7 +11,7 @@ from idprotect.consents import SCOPES
 from idprotect.contexts import LADDER
 from idprotect.keys import ALGORITHMS
 from idprotect.models import ClientRules
-from idprotect.oidc import clients, responses
+from idprotect.oidc import clients, dpop, responses
 from idprotect.oidc.client_credentials import ClientCredentialsGrant
 from idprotect.oidc.device import DeviceAuthorization, DeviceGrantType
 from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGrant
@@ -57,6 +57,8 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         client = clients.authenticate(request, endpoint)
         if client.token_endpoint_auth_method not in methods:
             raise clients.refused()
+        if endpoint == "token" and (request.proofs or client.dpop_bound_access_tokens):
+            request.jkt = dpop.check(request.proofs, "POST", "/token")
         return client
 
     def handle_error_response(self, request: Any, error: OAuth2Error) -> Response:
@@ -117,6 +119,7 @@ def metadata() -> dict[str, Any]:
         "userinfo_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL_METHODS),
         "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),

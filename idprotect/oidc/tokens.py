@@ -157,7 +157,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "acr": row.acr,
             "amr": row.amr,
             "auth_time": int(row.auth_time.timestamp()) if row.auth_time else None,
-            **({} if token.is_refresh else {"token_type": "Bearer"}),
+            **({} if token.is_refresh else {"token_type": "DPoP" if row.jkt else "Bearer"}),
+            **({"cnf": {"jkt": row.jkt}} if row.jkt else {}),
             **risk_claim.of(token.client, token.user, token.sign_in),
         }
 

@@ -8,10 +8,12 @@ from authlib.oauth2 import OAuth2Error
 from flask import Response, json, jsonify, request
 
 from idprotect.errors import EvaluationError, TooManyAttempts
+from idprotect.keys import ALGORITHMS
 from idprotect.models import session
-from idprotect.oidc import pushed_requests, subjects, tokens
+from idprotect.oidc import dpop, pushed_requests, subjects, tokens
 from idprotect.oidc import requests as protocol
 from idprotect.oidc import server as oidc_server
+from idprotect.oidc.dpop import InvalidDpopProof
 from idprotect.oidc.id_token import signed_userinfo, user_claims
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
@@ -63,15 +65,23 @@ def revoke() -> Response:
 
 def userinfo() -> Response:
     """Claims about the user of an access token (OIDC Core section 5.3)."""
-    value = _bearer_token()
+    scheme, value = _presented()
     if value is None:
         return _challenge(401, None)
     presented = tokens.find(value)
     if presented is None or presented.is_refresh or not presented.active:
-        return _challenge(401, "invalid_token")
+        return _challenge(401, "invalid_token", scheme)
+    try:
+        bound_to = dpop.check(_proofs(), request.method, "/userinfo", value) if scheme == "DPoP" else None
+    except InvalidDpopProof as error:
+        return _challenge(401, error.error, scheme)
+    if presented.token.jkt != bound_to:
+        return _challenge(
+            401, "invalid_token", scheme
+        )  # nobody uses it without the key, or another (section 7.1)
     token = presented.token
     if "openid" not in token.scope.split():
-        return _challenge(403, "insufficient_scope")
+        return _challenge(403, "insufficient_scope", scheme)
     claims = user_claims(presented.user, token.scope, token.claims.get("userinfo", ()))
     claims["sub"] = subjects.of(presented.client, presented.user.id)
     if presented.client.userinfo_signed_response_alg:
@@ -79,13 +89,21 @@ def userinfo() -> Response:
     return jsonify(claims)
 
 
-def _bearer_token() -> str | None:
-    """Return the access token of a request (RFC 6750 section 2): of its header, or of a form; never of the query."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+def _presented() -> tuple[str, str | None]:
+    """Return scheme and access token of a request: of its header, or of a form; never of the query.
+
+    RFC 6750 section 2, RFC 9449 section 7.1.
+    """
+    name, _, value = request.headers.get("Authorization", "").partition(" ")
+    scheme = {"bearer": "Bearer", "dpop": "DPoP"}.get(name.lower())
     sent = request.form.getlist("access_token") if request.method == "POST" else []
     if "Authorization" in request.headers:
-        return value.strip() or None if scheme.lower() == "bearer" and not sent else None
-    return sent[0] or None if len(sent) == 1 else None
+        return scheme or "Bearer", (value.strip() or None) if scheme and not sent else None
+    return "Bearer", (sent[0] or None) if len(sent) == 1 else None
+
+
+def _proofs() -> list[str]:
+    return request.headers.getlist("DPoP")
 
 
 def jwks() -> Response:
@@ -129,10 +147,12 @@ def _answer(respond: Callable[[Any], Response]) -> Response:
     return response
 
 
-def _challenge(status: int, error: str | None) -> Response:
-    """Answer without a usable token (RFC 6750 section 3)."""
+def _challenge(status: int, error: str | None, scheme: str = "Bearer") -> Response:
+    """Answer without a usable token (RFC 6750 section 3, RFC 9449 section 7.1)."""
     response = _error(status, error) if error else Response(status=status)
-    response.headers["WWW-Authenticate"] = "Bearer" + (f' error="{error}"' if error else "")
+    said = [f'error="{error}"'] if error else []
+    said += [f'algs="{" ".join(ALGORITHMS)}"'] if scheme == "DPoP" else []
+    response.headers["WWW-Authenticate"] = " ".join((scheme, ", ".join(said))).strip()
     return response
 
 

@@ -164,6 +164,7 @@ FAULTS: dict[str, tuple[dict[str, str | None], str]] = {
     "jwt": ({"response_mode": "jwt"}, "invalid_request"),
     "unknown prompt": ({"prompt": "maybe"}, "invalid_request"),
     "none and more": ({"prompt": "none login"}, "invalid_request"),
+    "odd thumbprint": ({"dpop_jkt": "x"}, "invalid_request"),
     "no number": ({"max_age": "soon"}, "invalid_request"),
     "negative": ({"max_age": "-1"}, "invalid_request"),
     "huge": ({"max_age": "9" * 400}, "invalid_request"),

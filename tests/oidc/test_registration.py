@@ -126,6 +126,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         userinfo_signed_response_alg="RS256",
         request_object_signing_alg="ES256",
         require_signed_request_object=True,
+        dpop_bound_access_tokens=True,
         require_pushed_authorization_requests=True,
         pkce="or_nonce",
         access_token_audience="https://api.example",
