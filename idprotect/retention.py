@@ -65,7 +65,10 @@ def _expired() -> dict[str, int]:
             )
         ),
         "deliveries": rows_changed(
-            delete(Delivery).where(Delivery.created_at < old, Delivery.due_at.is_(None))
+            delete(Delivery).where(
+                Delivery.created_at < now - timedelta(days=settings().keep_deliveries_days),
+                Delivery.due_at.is_(None),
+            )
         ),
     }
 

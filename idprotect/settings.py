@@ -110,6 +110,8 @@ class Settings:
     keep_audit_days: int = 365
     keep_addresses_days: int = 90
     keep_profiles_days: int = 180
+    #: What others were told, and mails to administrators.
+    keep_deliveries_days: int = 30
     #: A user is being learnt for so many days and sign-ins, and anew after so many days without any.
     learning_days: int = 5
     learning_sign_ins: int = 3
@@ -149,6 +151,8 @@ class Settings:
 
     #: Let whoever has an initial access token (``initial-access create``) register an application (RFC 7591).
     dynamic_registration: bool = False
+    #: Whoever sends this as a bearer token reads ``/metrics``; empty: there is no such page.
+    metrics_token: str = field(default="", metadata={"secret": True})
     #: Send logout tokens, webhooks, alerts and digests from the server's own processes; else ``deliver`` has to run.
     deliver: bool = True
     #: Administrators get a mail about whoever reaches this level of risk; empty: none.

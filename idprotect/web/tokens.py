@@ -116,11 +116,6 @@ def configuration() -> Response:
     return _public(oidc_server.metadata())
 
 
-def health() -> Response:
-    """Whether the process answers."""
-    return jsonify(status="ok")
-
-
 def _answer(respond: Callable[[Any], Response]) -> Response:
     """Answer a client's request: the standard error in JSON, and nothing half done when there was one."""
     error: OAuth2Error | None = None

@@ -445,7 +445,7 @@ WAYS_OUT = frozenset({"cancel", "sign_out", "end_session", "leave", "start", "si
 #: There with IDPROTECT_DEVELOPMENT only, and about nobody who is real.
 DEVELOPMENT = frozenset({"outbox", "simulation", "simulate", "remove_simulation"})
 PUBLIC = (
-    frozenset({"static", "health", "jwks", "configuration", "authorization_server"})
+    frozenset({"static", "health", "ready", "metrics", "jwks", "configuration", "authorization_server"})
     | DEVELOPMENT
     | API_PUBLIC
 )
