@@ -15,7 +15,7 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from idprotect import protection, session_cookie, users
+from idprotect import digests, protection, session_cookie, users
 from idprotect.models import Client, session
 from idprotect.runtime import runtime
 from tests.security.place import (
@@ -260,6 +260,12 @@ def _make_mistakes(place: Place) -> None:
     nobody.get("/simulation").submit(action="/simulation/new-phone")
     nobody.submit(action="/simulation/remove")
     nobody.get("/health")
+    nobody.get("/health/ready")
+    nobody.get("/metrics")
+    with place.app.test_request_context(base_url=place.url):
+        link = digests.unsubscribe_url("boss@example.org").removeprefix(place.url)
+    nobody.get(link).submit(action="/digest/unsubscribe/")
+    nobody.get(f"{link}x")
     nobody.get("/jwks")
     nobody.get("/.well-known/openid-configuration")
     nobody.get("/.well-known/oauth-authorization-server")
