@@ -17,6 +17,7 @@ from idprotect.methods.base import secret_of
 from idprotect.methods.sms import open_challenge, resend_wait
 from idprotect.methods.totp import provisioning_uri
 from idprotect.models import Authenticator, SignIn, User, rows_changed, session
+from idprotect.protection import mitigate
 
 
 class MfaRegistration:
@@ -73,6 +74,7 @@ class MfaRegistration:
             visit.url,
             visit.resume_url(),
             at_risk=visit.verdict.facts.is_risky,
+            vouched_for=visit.verdict.facts.vouched_for,
             send=visit.argument("do") == "send",
         )
 
@@ -117,9 +119,13 @@ def submit_registration(
     continue_url: str,
     *,
     at_risk: bool,
+    vouched_for: bool = False,
     send: bool = False,
 ) -> Page | str | None:
-    """Begin a registration, or prove it by a code. A proved one is shown its recovery codes, once."""
+    """Begin a registration, or prove it by a code. A proved one is shown its recovery codes, once.
+
+    :param vouched_for: the help desk checked who this is: the new factor is as good as one that was there before.
+    """
     begun = methods.unconfirmed(user, sign_in, method) if method in METHODS else None
     if send:
         if begun is None:
@@ -128,6 +134,8 @@ def submit_registration(
         return str(url(method=method))
     if isinstance(form, CodeForm) and begun is not None:
         codes = methods.confirm_registration(user, sign_in, begun, form.code.data, at_risk=at_risk)
+        if vouched_for:
+            mitigate(user, sign_in, for_sign_in_risk=True)
         session().commit()
         variables = {"codes": codes, "continue_url": continue_url}
         return Page("interactions/recovery_codes.html", variables) if codes else None

@@ -3,17 +3,21 @@
 import re
 
 import pytest
+from sqlalchemy import select
 
 from idprotect import protection
-from idprotect.models import AuditEvent, SignIn
+from idprotect.methods.base import secret_of
+from idprotect.models import AuditEvent, Authenticator, RiskDetection, SignIn, User, session
+from idprotect.risk import About, Finding, RiskLevel
 from tests.admin.conftest import Enter
-from tests.security.place import Place, Visitor
+from tests.security.place import Application, Place, Visitor
 from tests.support.filled import FilledForm
 from tests.support.world import (
     SIGN_IN_RISK_BLOCK,
     SIGN_IN_RISK_POLICY,
     TOR_ADDRESS,
     USER_RISK_BLOCK,
+    USER_RISK_POLICY,
 )
 
 CHECKED = {
@@ -103,6 +107,36 @@ def test_a_pass_lets_the_stopped_sign_in_set_up_a_factor_and_go_on(place: Place,
     assert person.get("/account").step == "mfa_registration", (
         "the fact stays with the sign-in, the pass does not"
     )
+
+
+def test_the_application_gets_tokens_that_live_on_after_a_pass(place: Place, enter: Enter) -> None:
+    """D08: the checked person with the new factor mitigates this sign-in, or its own risk would stop its tokens."""
+    place.make_user("ada")
+    place.add_application()
+    place.apply(SIGN_IN_RISK_POLICY, USER_RISK_POLICY)
+    place.list_address()
+    person = place.browser(TOR_ADDRESS).ask_for_a_code().sign_in()
+    with place.arranging():
+        row = session().get_one(SignIn, sign_in_of(place).id)
+        row.risk_level = int(RiskLevel.HIGH)
+        finding = Finding("new_country", RiskLevel.HIGH, About.SIGN_IN, ("a test",))
+        protection.raise_detection(session().get_one(User, row.user_id), finding, row)
+    give_pass(place, enter, person)
+    person.get(next(link for link in person.links() if link.startswith("/authorize/"))).submit()
+    person.submit(button="totp")
+    with place.app.app_context():
+        of_ada = (
+            select(Authenticator).join(User, User.id == Authenticator.user_id).where(User.username == "ada")
+        )
+        place._seeds["ada"] = secret_of(session().scalars(of_ada).one())
+    person.submit({"code": place.totp()})
+    person.get(next(link for link in person.links() if "/authorize/" in link))
+    application = Application(place)
+    tokens = application.redeem(person.code)
+    assert application.refresh(tokens["refresh_token"]).status_code == 200
+    found = {(row.state, row.detail) for row in place.rows(RiskDetection)}
+    assert found == {("remediated", "user_passed_mfa")}
+    assert place.rows(Authenticator, Authenticator.registered_at_risk), "flagged all the same"
 
 
 def test_a_pass_asks_whoever_has_a_factor_for_it(place: Place, enter: Enter) -> None:
