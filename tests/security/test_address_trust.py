@@ -18,7 +18,7 @@ from tests.admin.conftest import enter  # noqa: F401 (a fixture)
 from tests.security.place import CLIENT_SECRET, Place, Visitor
 from tests.support.world import HOME_ADDRESS, SIGN_IN_RISK_BLOCK, TOR_ADDRESS
 
-PUBLIC, OTHER = "9.9.9.9", "8.8.4.4"
+PUBLIC, OTHER, LONDON = "9.9.9.9", "8.8.4.4", "198.51.100.7"
 IN_EARNEST: dict[str, Any] = {
     "IDPROTECT_DEVELOPMENT": False,
     "IDPROTECT_SMS_SENDER": "null",
@@ -102,15 +102,24 @@ def test_where_nothing_speaks_for_a_proxy_there_is_nothing_to_confirm(server: Ca
     assert sign_in(place, PUBLIC, OTHER).risk.label == "medium", "from then on nobody avoids it by a header"
 
 
-def test_a_session_goes_on_when_addresses_begin_to_count(server: Callable[..., Place]) -> None:
-    """D17: confirming is not a move, and makes nobody's network new."""
-    place = server()
-    visitor = place.browser(HOME_ADDRESS).start().sign_in()
-    assert visitor.is_signed_in
+def test_nobody_becomes_strange_when_addresses_begin_to_count(make_a_place: Callable[..., Place]) -> None:
+    """D17: confirming is no move of a session, and what was never known of a user is not new."""
+    place = make_a_place(
+        **IN_EARNEST,
+        IDPROTECT_CITY_DATABASE=str(sample.FOLDER / "city.mmdb"),
+        IDPROTECT_ASN_DATABASE=str(sample.FOLDER / "asn.mmdb"),
+    )
+    place.make_user()
+    for _ in range(4):
+        visitor = place.browser(LONDON).start().sign_in()
+        place.clock.move(days=2)
+    visitor = place.browser(LONDON).start().sign_in()
     confirm(place)
     assert visitor.is_signed_in
-    place.clock.move(days=6)
-    assert sign_in(place, forwarded_for=HOME_ADDRESS).risk_level == 0
+    assert place.rows(AuditEvent, AuditEvent.name == Event.SIGN_IN_MOVED) == []
+    place.clock.move(days=1)
+    first = sign_in(place, forwarded_for=LONDON)
+    assert (first.country, first.risk_level) == ("GB", 0)
 
 
 def test_applications_are_not_judged_by_unconfirmed_addresses(make_a_place: Callable[..., Place]) -> None:
@@ -127,7 +136,7 @@ def test_applications_are_not_judged_by_unconfirmed_addresses(make_a_place: Call
             data=form,
             auth=("reporter", CLIENT_SECRET),
             base_url=place.url,
-            headers={"X-Forwarded-For": "198.51.100.7"},
+            headers={"X-Forwarded-For": LONDON},
         )
         assert answer.status_code == 200, answer.text
         return [bool(row.asn) for row in place.rows(ClientNetwork)]
