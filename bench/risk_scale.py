@@ -2,6 +2,7 @@
 
     python -m bench.risk_scale                                          # run it, and print what it took
     python -m bench.risk_scale --events 100000 --users 10000
+    python -m bench.risk_scale --record                                 # and keep it for bench/risk.md
     python -m bench.risk_scale --write > log.jsonl                      # only the log
 
 People sign in from home, at times from a carrier's network or a journey, with cookies that are lost now and then; one
@@ -10,14 +11,17 @@ event in ten is a guess at somebody's password, from ever new addresses. The sam
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+RESULT = Path(__file__).parent / "risk_scale.json"
 START, DAYS = 1_767_600_000.0, 60
 AGENTS = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:{0}.0) Gecko/20100101 Firefox/{0}.0",
@@ -68,6 +72,7 @@ def _attempt(number: int, at: float, user: int, is_guess: bool, chance: random.R
 def measure(count: int, users: int) -> dict[str, Any]:
     """Replay a log in a process of its own; return what that took."""
     command = [sys.executable, "-m", "flask", "idprotect", "replay", "-"]
+    load = os.getloadavg()[0]
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
@@ -83,6 +88,9 @@ def measure(count: int, users: int) -> dict[str, Any]:
         "largest_mb": round(took.ru_maxrss / 1024),
         "cpu_us_per_event": round(cpu / count * 1e6),
         "seconds": round(time.monotonic() - began),
+        "cores": os.cpu_count(),
+        "load_before": round(load, 1),
+        "load_after": round(os.getloadavg()[0], 1),
     }
 
 
@@ -94,12 +102,16 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--write", action="store_true", help="write the log instead of replaying it")
+    parser.add_argument("--record", action="store_true", help="keep the result for bench/risk.md")
     asked = parser.parse_args()
     if asked.write:
         for event in events(asked.events, asked.users):
             print(json.dumps(event))
     else:
-        print(json.dumps(measure(asked.events, asked.users), indent=2))
+        took = json.dumps(measure(asked.events, asked.users), indent=2)
+        print(took)
+        if asked.record:
+            RESULT.write_text(took + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

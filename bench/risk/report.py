@@ -1,7 +1,9 @@
 """Writes what was measured as Markdown, with what idprotect is not best at first."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.risk.data import CHALLENGE_RATES
@@ -11,6 +13,8 @@ HAND_SET = {"mixed": (0.985, 0.78), "rare": (0.980, 0.70), "workforce": (0.989, 
 #: What it stops at 1 % of the kinds that are hardest for it, over the logs.
 HAND_SET_HARDEST = {"infostealer": 0.22, "targeted": 0.31, "token_theft": 0.66, "aitm": 0.79}
 OURS = "idprotect"
+#: What the last recorded run of the large log took.
+SCALE = Path(__file__).parent.parent / "risk_scale.json"
 INTRODUCTION = """\
 Simulated sign-ins with labels, judged in lock-step after 14 days of warm-up. *Stopped at 1%*: the share of attacks
 above the score that 1% of legitimate sign-ins exceed. Kinds of attack weigh the same in averages. The weights were
@@ -76,6 +80,8 @@ def report(runs: Sequence[Run], logs: dict[str, str], held_out: str = "") -> str
         "Misused accounts at medium or above within a day, and accounts never misused that were there at any time; CPU "
         "of judging and learning.\n",
         _user_risk(runs),
+        "\n## A large log\n",
+        *_scale(),
     ]
     return "\n".join(parts) + "\n"
 
@@ -197,6 +203,17 @@ def _user_risk(runs: Sequence[Run]) -> str:
         told = (f"{risk['recall_24h']:.1%}", f"{risk['false_positive_users']:.1%}") if risk else ("–", "–")
         rows.append((run.log, run.engine, *told, f"{run.cpu_us:.0f} µs"))
     return _table(("log", "engine", "misused found", "never misused, at risk", "CPU an event"), rows)
+
+
+def _scale() -> list[str]:
+    """Return what ``python -m bench.risk_scale --record`` took last."""
+    took = json.loads(SCALE.read_text(encoding="utf-8"))
+    return [
+        f"`python -m bench.risk_scale`: {took['events']:,} events of {took['users']:,} users: at most "
+        f"{took['largest_mb']} MB (goal 1,000) and {took['cpu_us_per_event']} µs CPU an event (goal 300). The load of "
+        f"the machine, with {took['cores']} cores, was {took['load_before']} before and {took['load_after']} after; "
+        "beside other work an event costs up to twice as much."
+    ]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
