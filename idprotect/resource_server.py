@@ -97,6 +97,8 @@ class JwtAccessTokens(JWTBearerTokenValidator):  # type: ignore[misc]
             if header.get("typ", "").lower() not in ("at+jwt", "application/at+jwt"):
                 raise InvalidTokenError()  # an ID token is no access token; Authlib lets one without type pass
             token = jwt.decode(token_string, self._keys(header.get("kid")), ALGORITHMS)
+            if "cnf" in token.claims:
+                raise InvalidTokenError()  # bound to a key (RFC 9449), which nobody proves here
             return JWTAccessTokenClaims(token.claims, token.header, self._claims)
         except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidTokenError() from error

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from idprotect import pages
 from idprotect.models import Client
-from idprotect.oidc.server import metadata
+from idprotect.oidc.metadata import metadata
 from idprotect.registration import CODE_GRANTS
 from idprotect.runtime import runtime, settings
 

@@ -1,13 +1,16 @@
 """What the OpenID Foundation's conformance suite needs to find: its applications, and a person with every claim."""
 
 import sys
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from idprotect import clients, users
 from idprotect.cli.base import Result, command, idprotect, operator
+from idprotect.oidc import initial_access
 from idprotect.registration import Registration
+from idprotect.runtime import settings
 
 USERNAME = "conformance"
 #: As the suite's static clients are called: two that authenticate by header, one that does by form.
@@ -46,7 +49,12 @@ def conformance_profile(url: str, password_stdin: bool) -> Result:
     password = sys.stdin.readline().rstrip("\r\n")
     user = users.create(USERNAME, password, by=operator(), name="Ada Lovelace", email="ada@example.com")
     users.set_claims(user, PERSON, operator())
-    made = {name: _application(name, method, url.rstrip("/")) for name, method in APPLICATIONS}
+    made: dict[str, Any] = {
+        name: _application(name, method, url.rstrip("/")) for name, method in APPLICATIONS
+    }
+    if settings().dynamic_registration:
+        _, value = initial_access.mint(operator(), uses=500, lifetime=timedelta(days=7), pkce="optional")
+        made["initial_access_token"] = value
     return {"username": USERNAME, **made}
 
 

@@ -10,9 +10,8 @@ from flask import Response, json, jsonify, request
 from idprotect.errors import EvaluationError, TooManyAttempts
 from idprotect.keys import ALGORITHMS
 from idprotect.models import session
-from idprotect.oidc import dpop, pushed_requests, subjects, tokens
+from idprotect.oidc import dpop, metadata, pushed_requests, subjects, tokens
 from idprotect.oidc import requests as protocol
-from idprotect.oidc import server as oidc_server
 from idprotect.oidc.dpop import InvalidDpopProof
 from idprotect.oidc.id_token import signed_userinfo, user_claims
 from idprotect.oidc.requests import ProtocolRequest
@@ -113,7 +112,7 @@ def jwks() -> Response:
 
 def configuration() -> Response:
     """The provider's metadata."""
-    return _public(oidc_server.metadata())
+    return _public(metadata.metadata())
 
 
 def _answer(respond: Callable[[Any], Response]) -> Response:

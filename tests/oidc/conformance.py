@@ -19,7 +19,7 @@ A server for the suite is set up by
 
 which registers three applications, as the suite's static clients, and a person called `conformance` with every standard claim. PKCE is required of every
 other application; these are registered without, because the Basic plan sends none. The suite signs one person in about forty times from one address: no limit counts
-sign-ins that succeed.
+sign-ins that succeed. With `IDPROTECT_DYNAMIC_REGISTRATION` the command also prints an initial access token for the Dynamic plan, good for 500 clients without PKCE.
 """
 
 BASIC = {
@@ -73,14 +73,14 @@ BASIC = {
         "test_client_authentication.test_a_client_authenticates_exactly_as_registered"
     ],
     "OIDCCRequestUriUnsignedSupportedCorrectlyOrRejectedAsUnsupported": [
-        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+        "test_request_objects.test_no_object_is_fetched",
     ],
     "OIDCCUnsignedRequestObjectSupportedCorrectlyOrRejectedAsUnsupported": [
-        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+        "test_request_objects.test_an_object_that_is_not_its_client_s_is_refused",
     ],
     "OIDCCClaimsEssential": ["test_wishes.test_claims_can_be_wished_for_one_by_one"],
     "OIDCCEnsureRequestObjectWithRedirectUri": [
-        "test_authorize.test_an_error_reaches_the_application_with_state_and_issuer"
+        "test_request_objects.test_what_stands_beside_an_object_does_not_count",
     ],
     "OIDCCRefreshToken": [
         "test_tokens.test_a_refresh_token_is_used_once_and_replaced",
@@ -126,9 +126,62 @@ PLANS = {
             "test_logout.test_the_server_tells_by_itself",
         ],
     },
+    "Dynamic (oidcc-dynamic-certification-test-plan, response type code)": {
+        "OIDCCServerTest": [
+            "test_dynamic_registration.test_an_application_registers_itself_and_signs_people_in",
+            "test_dynamic_registration.test_each_way_of_authentication",
+        ],
+        "OIDCCEnsureClientAssertionWithIssAudSucceeds": [
+            "test_private_key_jwt.test_an_assertion_is_good_at_every_endpoint"
+        ],
+        "OIDCCIdTokenRS256": ["test_subjects.test_each_application_has_its_signature"],
+        "OIDCCUserInfoRS256": ["test_subjects.test_each_application_has_its_signature"],
+        "OIDCCRedirectUriQueryOK": ["test_redirect_uris.test_a_good_redirect_uri_can_be_registered_and_used"],
+        "OIDCCRedirectUriQueryMismatch": [
+            "test_authorize.test_nothing_is_redirected_to_a_uri_that_is_not_registered"
+        ],
+        "OIDCCRedirectUriQueryAdded": [
+            "test_authorize.test_nothing_is_redirected_to_a_uri_that_is_not_registered"
+        ],
+        "OIDCCRedirectUriRegFrag": ["test_dynamic_registration.test_what_cannot_be_accepted_is_told"],
+        "OIDCCRegistrationJwksUri": [
+            "test_dynamic_registration.test_the_keys_of_a_registered_application_are_fetched"
+        ],
+        "OIDCCRegistrationSectorUri": ["test_subjects.test_a_sector_is_what_lists_its_redirect_uris"],
+        "OIDCCRegistrationSectorBad": [
+            "test_subjects.test_a_sector_that_does_not_know_the_application_is_refused"
+        ],
+        "OIDCCRegistrationLogoUri": [],
+        "OIDCCRefreshTokenRPKeyRotation": [
+            "test_private_key_jwt.test_a_new_key_is_fetched_when_it_comes_but_once_a_minute"
+        ],
+        "OIDCCServerRotateKeys": ["test_metadata.test_keys_rotate_with_an_overlap"],
+        "OIDCCRequestUriUnsigned": [],
+        "OIDCCRequestUriSignedRS256": [],
+    },
+    "Beyond the plans": {
+        "RFC 9101 (JAR)": ["test_request_objects.test_a_signed_request_meets_every_interruption"],
+        "RFC 9126 (PAR)": ["test_pushed_requests.test_a_pushed_request_meets_every_interruption"],
+        "RFC 9068 (JWT access tokens)": [
+            "test_jwt_access_tokens.test_a_resource_server_reads_who_how_and_for_what"
+        ],
+        "RFC 8628 (devices)": [
+            "test_device.test_a_device_gets_tokens_of_whoever_allows_it",
+            "test_device.test_every_interruption_stands_before_the_answer",
+        ],
+        "RFC 9449 (DPoP)": ["test_dpop.test_a_proof_that_is_none_gives_nothing_and_costs_nothing"],
+        "RFC 7592": ["test_dynamic_registration.test_an_application_replaces_its_registration"],
+        "every entry meets every interruption": ["test_entries.test_every_entry_meets_every_interruption"],
+    },
 }
+_NOT_FETCHED = "refused: no request object is fetched; `request_uri_not_supported`"
 #: Modules without a test, and why.
-WITHOUT = {"OIDCCIdTokenUnsigned": "skipped: no client can be registered for unsigned ID tokens"}
+WITHOUT = {
+    "OIDCCIdTokenUnsigned": "skipped: no client can be registered for unsigned ID tokens",
+    "OIDCCRegistrationLogoUri": "not shown: `logo_uri` is ignored, so that no page loads a picture from elsewhere",
+    "OIDCCRequestUriUnsigned": _NOT_FETCHED,
+    "OIDCCRequestUriSignedRS256": _NOT_FETCHED,
+}
 
 
 def document() -> str:

@@ -9,12 +9,14 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from authlib.oauth2.rfc6750.errors import InvalidTokenError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from werkzeug.datastructures import Headers
 
+from idprotect.resource_server import JwtAccessTokens
 from tests.oidc.server import VERIFIER, Application, Person, Server, basic, error_of
 from tests.oidc.signing import KEY, LEFT_OUT, STRANGER, Key, sign
 from tests.oidc.test_client_credentials import service
@@ -222,6 +224,18 @@ def test_a_resource_server_reads_the_key(server: Server, signed_in: Person) -> N
     token = redeem(application, signed_in, proof()).get_json()["access_token"]
     claims = jwt.decode(token, server.keys(), ["RS256"]).claims
     assert claims["cnf"] == {"jkt": KEY.thumbprint()}
+
+    class Api(JwtAccessTokens):  # type: ignore[misc]
+        def get_jwks(self) -> Any:
+            return server.keys()
+
+        def _keys(self, kid: str | None) -> Any:
+            return server.keys()
+
+    api, bearer = Api("https://id.example", "https://api.example"), application.tokens(signed_in)
+    assert api.authenticate_token(bearer["access_token"])["sub"] == signed_in.user_id
+    with pytest.raises(InvalidTokenError):
+        api.authenticate_token(token)
 
 
 def test_a_client_s_own_token_is_bound_and_no_bearer_token_of_our_interface(server: Server) -> None:
