@@ -35,7 +35,7 @@ def tamper(place: Place, statement: Any) -> None:
 
 
 def test_a_log_that_nobody_touched_is_whole(place: Place) -> None:
-    """Section 10, tamper-evident: the good case, over several batches, with text of every kind."""
+    """C094, section 10, tamper-evident: the good case, over several batches, with text of every kind."""
     write(place, audit_chain.BATCH + 10, note="Zoë “=1+1” \u202e <script>", numbers=[1, 2.5, None, True])
     found = verify(place)
     assert found["status"] == 0

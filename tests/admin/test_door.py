@@ -46,7 +46,7 @@ def test_the_matrix_names_every_route_and_nothing_else(place: Place) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_gets_what_the_matrix_says_and_no_more(place: Place, enter: Enter, role: Role) -> None:
-    """F102, section 10: the matrix over the whole URL map; 403 exactly where it says so."""
+    """F102, C097, section 10: the matrix over the whole URL map; 403 exactly where it says so."""
     visitor = enter(role)
     assert visitor.status == 200, visitor.text
     for rule in rules(place):

@@ -99,7 +99,7 @@ def test_pages_hold_every_row_once_in_order_forwards_and_back(place: Place, ente
     "query", ["user=ada", "outcome=failed", "ip=198.51.100.2&outcome=completed", "within=24h"]
 )
 def test_a_file_holds_exactly_what_is_filtered(place: Place, enter: Enter, query: str) -> None:
-    """F090: the rows of both files equal the count on the screen, and are the rows of the screen."""
+    """F090, C092: the rows of both files equal the count on the screen, and are the rows of the screen."""
     place.make_user("ada")
     fill(place)
     visitor = enter().get(f"/admin/sign-ins/?{query}")
@@ -162,6 +162,27 @@ def test_risky_sign_ins_know_detection_application_and_level(place: Place, enter
         ("?state=dismissed", 0),
     ):
         assert len(rows(visitor.get(f"/admin/risky-sign-ins/{query}"))) == expected, query
+
+
+def test_detections_are_sorted_by_when_they_were_made_and_filtered(place: Place, enter: Enter) -> None:
+    """F089: the time of the detection, whatever became of it since; by name, level, state, technique and when closed."""
+    for name in ("ada", "bob"):
+        place.make_user(name)
+        place.act(protection.confirm_compromised, name, "test")
+        place.clock.move(hours=1)
+    place.act(protection.dismiss, "ada", "test", "a mistake")
+    visitor = enter("reader")
+
+    def people(query: str) -> list[str]:
+        rows = json.loads(visitor.send("GET", f"/admin/detections/export.json?{query}").response.text)
+        return [row["user"] for row in rows]
+
+    assert people("") == people("sort=-at") == ["bob", "ada"]
+    assert people("sort=at") == ["ada", "bob"]
+    assert people("state=open") == ["bob"]
+    assert people("closed=24h") == people("detail=admin_dismissed") == ["ada"]
+    assert people("detection=admin_confirmed&level=high&within=24h") == ["bob", "ada"]
+    assert people("technique=T1110") == []
 
 
 def test_risky_users_are_those_whose_risk_is_or_was(place: Place, enter: Enter) -> None:

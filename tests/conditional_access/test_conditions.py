@@ -73,7 +73,7 @@ def test_the_same_name_included_and_excluded_is_excluded() -> None:
 
 
 def test_a_policy_for_one_client_leaves_the_others_alone() -> None:
-    """F054."""
+    """F054, C056."""
     assert applies({"client_id": "bank"}, clients=only("bank"))
     assert not applies({"client_id": "notes"}, clients=only("bank"))
     assert not applies({"client_id": "bank"}, clients=but("bank"))
@@ -95,7 +95,7 @@ def test_the_two_kinds_of_risk_are_not_mixed_up(name: str, other: str) -> None:
 
 
 def test_a_named_location_is_included_or_excluded() -> None:
-    """F055: an address that lies nowhere is outside of every location."""
+    """F055, C057: an address that lies nowhere is outside of every location."""
     assert applies({"locations": {"office", "campus"}}, locations=only("office"))
     assert not applies({"locations": {"campus"}}, locations=only("office"))
     assert not applies({}, locations=only("office"))
@@ -113,7 +113,7 @@ def test_a_country_is_included_or_excluded() -> None:
 
 @pytest.mark.parametrize("country", [None, ""])
 def test_an_unknown_country_is_a_choice_of_its_own(country: str | None) -> None:
-    """F055: it is no particular country, and to exclude one does not exclude the unknown."""
+    """F055, C058: it is no particular country, and to exclude one does not exclude the unknown."""
     assert not applies({"country": country}, countries=only("CH"))
     assert applies({"country": country}, countries=but("CH"))
     assert applies({"country": country}, countries=only("CH", "unknown"))

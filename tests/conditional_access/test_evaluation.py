@@ -196,7 +196,7 @@ def test_a_block_outweighs_everything() -> None:
 
 
 def test_a_block_cannot_be_lifted_by_anything_proved() -> None:
-    """F042."""
+    """F042, C064."""
     done = {**PROVED, "recovered_at": NOW, "noticed_at": NOW}
     assert steps(USER_BLOCK, user_risk=HIGH, **done) == (Step.BLOCK,)
     assert steps(SIGN_IN_BLOCK, sign_in_risk=HIGH, **done) == (Step.BLOCK,)
@@ -354,7 +354,7 @@ def test_nobody_registers_for_the_console_while_at_risk(risk: dict[str, Any]) ->
     [(None, True), (RISK_AT - DAY, True), (RISK_AT - MOMENT, True), (RISK_AT, False), (NOW, False)],
 )
 def test_only_a_recovery_newer_than_the_risk_satisfies_a_password_change(recovered: Any, asked: bool) -> None:
-    """F044: and a detection that outlives the change does not ask for it for ever."""
+    """F044, C066: and a detection that outlives the change does not ask for it for ever."""
     facts = {"user_risk": HIGH, **PROVED, "noticed_at": NOW, "recovered_at": recovered}
     assert steps(USER_RECOVERY, **facts) == ((Step.PASSWORD_CHANGE,) if asked else ())
 
@@ -729,7 +729,7 @@ def test_a_code_is_not_good_enough_where_phishing_has_to_be_resisted() -> None:
 
 @pytest.mark.parametrize(("minutes", "said"), [(0, "allowed"), (60, "allowed"), (61, "sign_in_required")])
 def test_a_sign_in_that_is_too_old_is_made_again(minutes: int, said: str) -> None:
-    """F060: over the limit asks again, within it does not; nothing else is asked of the old sign-in."""
+    """F060, C069: over the limit asks again, within it does not; nothing else is asked of the old sign-in."""
     hourly = policy("hourly", sign_in_frequency=HOUR)
     asked = decide(hourly, MFA_ALWAYS, authenticated_at=NOW - minutes * MINUTE, registered=True)
     assert asked.results[0].word == said

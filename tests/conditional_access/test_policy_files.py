@@ -644,5 +644,5 @@ def test_an_exported_document_is_read_back_as_it_was(document: dict[str, Any]) -
     ],
 )
 def test_risk_remediation_keeps_the_rules_of_a_password_change(text: str, problem: str) -> None:
-    """F045, F047."""
+    """F045, F047, C067."""
     assert any(problem in found for found in problems(text)), problems(text)
