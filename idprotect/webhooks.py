@@ -5,13 +5,9 @@ the log once that is committed. Each webhook has the place up to which it was to
 told that was undone, and no sign-in waits for it.
 """
 
-import base64
-import hashlib
-import hmac
 import json
-import secrets
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -23,13 +19,13 @@ from idprotect.models import AuditEvent, AuditHead, Delivery, User, Webhook, new
 from idprotect.runtime import reach, runtime, settings
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import post
+from idprotect.senders.standard_webhooks import new_secret, signed
 
 KIND = "webhook"
 #: What a webhook hears of unless it is told otherwise.
 USUAL_EVENTS = ("user:risk_changed", "risk:*", "sign_in:blocked", "policy:*")
 #: A trial, which is no event.
 TEST = "webhook:test"
-SECRET_PREFIX, SECRET_BYTES = "whsec_", 32
 #: A secret that was replaced signs as well for so long.
 OVERLAP = timedelta(days=1)
 BATCH = 200
@@ -46,7 +42,7 @@ def add(url: str, events: Sequence[str], by: str) -> tuple[Webhook, str]:
     if unknown := [name for name in events if not _is_known(name)]:
         raise InteractionError(f"there is no event {', '.join(unknown)}")
     audit_chain.seal()
-    its_id, secret = new_id(), _new_secret()
+    its_id, secret = new_id(), new_secret()
     hook = Webhook(
         id=its_id,
         url=url,
@@ -75,7 +71,7 @@ def remove(hook: Webhook, by: str) -> None:
 
 def rotate_secret(hook: Webhook, by: str) -> str:
     """Give a webhook a new secret; the old one signs beside it for a day."""
-    secret = _new_secret()
+    secret = new_secret()
     hook.former_secret, hook.former_until = hook.secret, clock.now() + OVERLAP
     hook.secret = _encrypted(hook.id, secret)
     _record(hook, by, "secret rotated")
@@ -212,35 +208,12 @@ def _given_up(delivery: Delivery) -> None:
 WEBHOOKS = deliveries.Kind(_prepare, _taken, _given_up)
 
 
-def signed(keys: Sequence[str], message_id: str, at: datetime, body: str) -> dict[str, str]:
-    """Return the headers that show who sent a body, and when (Standard Webhooks, HMAC-SHA256).
-
-    :param keys: each signs, so that a receiver may know either.
-    """
-    timestamp = str(int(at.timestamp()))
-    content = f"{message_id}.{timestamp}.{body}".encode()
-    signatures = []
-    for key in keys:
-        raw = base64.b64decode(key.removeprefix(SECRET_PREFIX))
-        digest = hmac.new(raw, content, hashlib.sha256).digest()
-        signatures.append(f"v1,{base64.b64encode(digest).decode()}")
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(signatures),
-    }
-
-
 def _secrets(hook: Webhook) -> list[str]:
     keys = runtime().keys
     found = [keys.decrypt(hook.secret, _bound_to(hook.id))]
     if hook.former_secret is not None and hook.former_until is not None and hook.former_until > clock.now():
         found.append(keys.decrypt(hook.former_secret, _bound_to(hook.id)))
     return found
-
-
-def _new_secret() -> str:
-    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def _encrypted(webhook_id: str, secret: str) -> bytes:

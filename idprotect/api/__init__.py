@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from idprotect import notifications, pages
-from idprotect.api import acts, document, findings, policies, problems, risk
+from idprotect.api import acts, document, findings, policies, policy_changes, problems, risk
 from idprotect.api.problems import Problem
 from idprotect.api.routes import Route, not_found
 from idprotect.models import session
@@ -21,7 +21,13 @@ PREFIX = "/api/v1"
 LARGEST_BODY, LONGEST_QUERY = 64 * 1024, 8 * 1024
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-ROUTES: Sequence[Route] = (*risk.ROUTES, *acts.ROUTES, *policies.ROUTES, findings.FINDINGS)
+ROUTES: Sequence[Route] = (
+    *risk.ROUTES,
+    *acts.ROUTES,
+    *policies.ROUTES,
+    *policy_changes.ROUTES,
+    findings.FINDINGS,
+)
 
 
 def _at_each_path() -> Mapping[str, Mapping[str, Route]]:

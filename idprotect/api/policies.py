@@ -1,19 +1,15 @@
-"""Policies at the API: read, check, ask, and put into force what was made of the version that is in force.
-
-What changes them needs ``If-Match`` with the ``ETag`` of what was read, so nobody undoes what somebody else did
-meanwhile (RFC 9110 section 13.1.1, RFC 6585 section 3).
-"""
+"""Policies at the API: what is in force and was, what would speak against others, and what would come of them."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
 from idprotect import people, policies
 from idprotect.api.listed import Listed
 from idprotect.api.problems import Problem
-from idprotect.api.routes import Answer, Call, Route, no_content, not_found
+from idprotect.api.routes import Answer, Call, Route, not_found
 from idprotect.api.schemas import (
     ANYTHING,
     NUMBER,
@@ -34,7 +30,7 @@ from idprotect.api.schemas import (
     several,
     shaped,
 )
-from idprotect.conditional_access import PolicySet, parse_policies
+from idprotect.conditional_access import parse_policies
 from idprotect.errors import NotFound, PoliciesChanged, PolicyError
 from idprotect.insights import differences
 from idprotect.insights.what_if import what_if
@@ -43,20 +39,18 @@ from idprotect.models import PolicyVersion, session
 from idprotect.risk import RiskLevel
 
 Result = TypeVar("Result")
-READ, WRITE = "idprotect:policies.read", "idprotect:policies.write"
+READ = "idprotect:policies.read"
 VERSION = Whole(1, 2**31 - 1)
 LEVELS = Choice([level.label for level in RiskLevel])
 
 DOCUMENT = Member(
     Document("The tables of a policy file in JSON: policy, location, test, break_glass."), required=True
 )
-NOTE = Member(Text(500, may_be_empty=True), "What the version is about.")
 CONFIRMATION = Member(Text(64), '"block everyone" when a policy is meant to stop everybody everywhere.')
 STORED = shaped(
     version=NUMBER, at=TIME_OR_NOTHING, by=TEXT_OR_NOTHING, note=TEXT, emergency=TRUTH, document=ANYTHING
 )
 IN_FORCE = {"ETag": "Names the version; for If-Match."}
-APPLIED = {200: Answer("It is in force.", shaped(version=NUMBER, warnings=TEXTS), IN_FORCE)}
 
 
 def _in_force(_call: Call) -> Response:
@@ -79,7 +73,7 @@ def _version(call: Call) -> Response:
 def _check(call: Call) -> Response:
     """Say what speaks against a document, and what would change."""
     draft = call.body["document"]
-    checked = _tried(lambda: policies.check(draft, call.body.get("confirmation", "")))
+    checked = tried(lambda: policies.check(draft, call.body.get("confirmation", "")))
     changes = [change.to_dict() for change in differences.by_name(policies.document(), draft)]
     return jsonify(changes=changes, tests=len(checked.tests), warnings=list(checked.warnings))
 
@@ -88,7 +82,7 @@ def _what_if(call: Call) -> Response:
     """Ask the evaluator that is live about an imagined sign-in."""
     asked = dict(call.body)
     draft = asked.pop("document", None)
-    policy_set = policies.current() if draft is None else _tried(lambda: parse_policies(draft))
+    policy_set = policies.current() if draft is None else tried(lambda: parse_policies(draft))
     proved = asked.pop("proved", ())
     try:
         facts = people.imagined(policy_set, asked.pop("user"), **_facts(asked))
@@ -99,44 +93,15 @@ def _what_if(call: Call) -> Response:
     return jsonify(what_if(policy_set, facts).to_dict())
 
 
-def _put(call: Call) -> Response:
-    """Put a document into force."""
-    body = call.body
-    return _change(
-        lambda based_on: policies.apply(
-            body["document"],
-            call.actor.name,
-            body.get("note", ""),
-            confirmation=body.get("confirmation", ""),
-            based_on=based_on,
-        )
-    )
-
-
-def _roll_back(call: Call) -> Response:
-    """Put an older version into force again."""
-    body = call.body
+def tried(change: Callable[[], Result]) -> Result:
     try:
-        return _change(
-            lambda based_on: policies.roll_back(
-                call.actor.name,
-                body["version"],
-                body.get("note", ""),
-                confirmation=body.get("confirmation", ""),
-                based_on=based_on,
-            )
-        )
-    except NotFound:
-        not_found()
-
-
-def _emergency(call: Call) -> Response:
-    """Let every policy only report, or end that; said again, it changes nothing."""
-    on = call.body["on"]
-    if policies.current().emergency is not on:
-        _tried(lambda: policies.set_emergency(on, call.actor.name, call.body["reason"]))
-        session().commit()
-    return no_content()
+        return change()
+    except PoliciesChanged:
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, "Other policies are in force by now.") from None
+    except PolicyError as error:
+        problems = [("/document", problem) for problem in error.problems]
+        detail = "The policies are not valid."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=problems) from None
 
 
 def _named_locations(_call: Call) -> Response:
@@ -152,40 +117,6 @@ def _named_locations(_call: Call) -> Response:
             for location in policies.current().locations
         ]
     )
-
-
-def _change(change: Callable[[int], PolicySet]) -> Response:
-    applied = _tried(lambda: change(_expected_version()))
-    session().commit()
-    response = jsonify(version=applied.version, warnings=list(applied.warnings))
-    response.set_etag(str(applied.version))
-    return response
-
-
-def _expected_version() -> int:
-    """Return the version in force when the request says that it is about that one.
-
-    :raises Problem: 428 when it says nothing, 412 when it is about another one.
-    """
-    newest = policies.newest_version()
-    if not request.if_match:
-        raise Problem(
-            HTTPStatus.PRECONDITION_REQUIRED, "If-Match is needed: the ETag of the policies as read."
-        )
-    if not request.if_match.contains(str(newest)):
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, "Other policies are in force by now.")
-    return newest
-
-
-def _tried(change: Callable[[], Result]) -> Result:
-    try:
-        return change()
-    except PoliciesChanged:
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, "Other policies are in force by now.") from None
-    except PolicyError as error:
-        problems = [("/document", problem) for problem in error.problems]
-        detail = "The policies are not valid."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=problems) from None
 
 
 def _stored(row: PolicyVersion) -> dict[str, Any]:
@@ -240,8 +171,7 @@ QUESTION = Body(
 def _route(
     method: str, path: str, name: str, summary: str, view: Any, answers: Mapping[int, Answer], **more: Any
 ) -> Route:
-    scope = more.pop("scope", READ)
-    return Route(method, path, name, "policies", summary, (scope,), view, answers, **more)
+    return Route(method, path, name, "policies", summary, (READ,), view, answers, **more)
 
 
 ROUTES = (
@@ -252,17 +182,6 @@ ROUTES = (
         "The policies in force.",
         _in_force,
         {200: Answer("These.", STORED, IN_FORCE)},
-    ),
-    _route(
-        "PUT",
-        "/policies",
-        "putPolicies",
-        "Put a document into force; its tests have to pass.",
-        _put,
-        APPLIED,
-        scope=WRITE,
-        body=Body({"document": DOCUMENT, "note": NOTE, "confirmation": CONFIRMATION}),
-        precondition=True,
     ),
     Listed(
         "/policies/versions",
@@ -308,33 +227,6 @@ ROUTES = (
             )
         },
         body=QUESTION,
-    ),
-    _route(
-        "POST",
-        "/policies/roll-back",
-        "rollBackPolicies",
-        "Put an older version into force again, as a new version.",
-        _roll_back,
-        APPLIED,
-        scope=WRITE,
-        body=Body({"version": Member(VERSION, required=True), "note": NOTE, "confirmation": CONFIRMATION}),
-        refusals=(404,),
-        precondition=True,
-    ),
-    _route(
-        "PUT",
-        "/policies/emergency",
-        "setEmergency",
-        "Let every policy only report, or end that.",
-        _emergency,
-        {204: Answer("It is so.")},
-        scope=WRITE,
-        body=Body(
-            {
-                "on": Member(Flag(), required=True),
-                "reason": Member(Text(500), "For the audit log.", required=True),
-            }
-        ),
     ),
     _route(
         "GET",
