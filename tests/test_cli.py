@@ -9,6 +9,7 @@ import pytest
 
 from idprotect import clock, protection
 from idprotect.models import AuditEvent, PolicyVersion, session
+from tests.oidc.signing import KEY, public
 from tests.support.world import (
     PASSWORD,
     REGISTRATION_POLICY,
@@ -157,6 +158,43 @@ def test_a_client_s_secret_is_shown_once_and_can_be_replaced(world: World) -> No
     )
     assert "client_secret" not in public
     assert "no secret" in refusal(world, "client", "rotate-secret", public["client_id"])
+
+
+def test_what_an_application_is_registered_with_is_set_changed_and_shown(world: World, tmp_path: Any) -> None:
+    """Issue 5: each part by an option; what is not named stays as it is, and an empty text takes one away."""
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(public(KEY)))
+    arguments = ["--redirect-uri", "https://ledger.example.org/cb", "--auth-method", "private_key_jwt"]
+    arguments += ["--jwks", str(keys), "--auth-signing-alg", "ES256", "--require-signed", "--require-pushed"]
+    arguments += [
+        "--pairwise",
+        "--dpop",
+        "--id-token-alg",
+        "ES256",
+        "--access-token-audience",
+        "https://api.example",
+    ]
+    made = answer(world, "client", "create", "Ledger", *arguments)
+    assert "client_secret" not in made
+    expected = {
+        "auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": "ES256",
+        "jwks": public(KEY),
+        "subject_type": "pairwise",
+        "id_token_signed_response_alg": "ES256",
+        "require_signed_request_object": True,
+        "require_pushed_authorization_requests": True,
+        "dpop_bound_access_tokens": True,
+        "access_token_audience": "https://api.example",
+    }
+    assert expected.items() <= answer(world, "client", "show", made["client_id"]).items()
+    changes = ("--no-dpop", "--access-token-audience", "")
+    changed = answer(world, "client", "change", made["client_id"], *changes)
+    assert "dpop_bound_access_tokens" not in changed
+    assert changed["access_token_audience"] is None
+    assert (changed["subject_type"], changed["jwks"]) == ("pairwise", public(KEY))
+    keys.write_text("{")
+    assert "not JSON" in refusal(world, "client", "change", made["client_id"], "--jwks", str(keys))
 
 
 def test_policies_are_applied_in_versions_or_refused_with_every_problem(world: World, tmp_path: Any) -> None:

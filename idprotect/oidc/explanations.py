@@ -158,6 +158,13 @@ _KNOWN = (
         "Compare its signature, keys, audience and times with the registration; or push plain parameters (RFC 9126).",
     ),
     Explanation(
+        "invalid_dpop_proof",
+        "",
+        "RFC 9449 section 4.3",
+        "The proof of the key was missing, used before, too old, or for another method, address or token.",
+        "Make a new proof for each request, for exactly this endpoint, and set the clock.",
+    ),
+    Explanation(
         "request_uri_not_supported",
         "",
         "OIDC Core section 6.2",
