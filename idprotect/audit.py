@@ -7,10 +7,15 @@ import logging
 from enum import StrEnum
 from typing import Any
 
+from blinker import Signal
+
 from idprotect import clock, simulated
 from idprotect.models import AuditEvent, add
 
 log = logging.getLogger("idprotect.audit")
+
+#: Something was written down: ``recorded.send(event, user_id=…, sign_in_id=…, details=…)``, before the commit.
+recorded = Signal()
 
 
 class Event(StrEnum):
@@ -111,4 +116,5 @@ def record(
             "details": details,
         },
     )
+    recorded.send(event, user_id=user_id, sign_in_id=sign_in_id, details=details)
     log.info("%s user=%s sign_in=%s client=%s", event, user_id, sign_in_id, client_id)

@@ -6,7 +6,7 @@ A delivery is claimed by one conditional write before it is sent, so several wor
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import g
@@ -46,11 +46,14 @@ class Kind:
     given_up: Callable[[Delivery], None] = lambda _delivery: None
 
 
-def put(kind: str, recipient: str, content: Mapping[str, Any]) -> str:
-    """Add a delivery in the transaction of what it tells; return its id."""
+def put(kind: str, recipient: str, content: Mapping[str, Any], *, due_at: datetime | None = None) -> str:
+    """Add a delivery in the transaction of what it tells; return its id.
+
+    :param due_at: when to send it; None: at once.
+    """
     now, its_id = clock.now(), new_id()
     row = {"id": its_id, "kind": kind, "recipient": recipient, "content": dict(content)}
-    add(Delivery, {**row, "created_at": now, "due_at": now})
+    add(Delivery, {**row, "created_at": now, "due_at": due_at or now})
     g.idprotect_deliveries = True
     return its_id
 

@@ -14,7 +14,7 @@ from idprotect.errors import InteractionError
 from idprotect.keys import ALGORITHMS
 
 #: What an application may do for itself, without a user, at our own interfaces.
-INTROSPECT = "idprotect:introspect"
+INTROSPECT, SIGNALS = "idprotect:introspect", "idprotect:signals"
 OWN_SCOPES = {
     "idprotect:findings": "report findings about users and sign-ins",
     "idprotect:risk.read": "read detections, people, sign-ins, sessions and decisions",
@@ -24,6 +24,7 @@ OWN_SCOPES = {
     "idprotect:policies.read": "read and check policies, and ask what they would do",
     "idprotect:policies.write": "put policies into force",
     "idprotect:audit.read": "read the audit log",
+    SIGNALS: "hear, as signed events, what happens to the people who signed in to it (Shared Signals)",
     INTROSPECT: "ask what any access token is worth, as an API does that is sent them",
 }
 #: Scopes that begin so are about our own interfaces, and no user can give them.

@@ -16,6 +16,8 @@ from idprotect.mails import MAILS
 from idprotect.models import session
 from idprotect.oidc.logout_tokens import KIND as LOGOUT_TOKEN
 from idprotect.oidc.logout_tokens import LOGOUT_TOKENS
+from idprotect.shared_signals.telling import KIND as SIGNAL
+from idprotect.shared_signals.telling import SIGNALS_TO_SEND
 from idprotect.webhooks import WEBHOOKS
 
 log = logging.getLogger("idprotect.worker")
@@ -23,6 +25,7 @@ log = logging.getLogger("idprotect.worker")
 KINDS: Mapping[str, deliveries.Kind] = {
     LOGOUT_TOKEN: LOGOUT_TOKENS,
     webhooks.KIND: WEBHOOKS,
+    SIGNAL: SIGNALS_TO_SEND,
     mails.KIND: MAILS,
 }
 #: Who finds what has to be told.

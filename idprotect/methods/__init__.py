@@ -167,8 +167,16 @@ def _passed(user: User, sign_in: SignIn, amr: str, method: str) -> None:
     throttle.take_back(f"mfa-user:{user.id}")
     throttle.forget(f"mfa-sign-in:{sign_in.id}")
     session_moves.settle(user, sign_in, Result.CHALLENGE_PASSED)
+    before = sign_in.acr
     sign_ins.prove(sign_in, amr)
-    audit.record(Event.MFA_PASSED, actor=user.username, user_id=user.id, sign_in_id=sign_in.id, method=method)
+    audit.record(
+        Event.MFA_PASSED,
+        actor=user.username,
+        user_id=user.id,
+        sign_in_id=sign_in.id,
+        method=method,
+        raised=sign_in.acr != before,
+    )
 
 
 def _note_failure(user: User, sign_in: SignIn, authenticator: Authenticator) -> None:

@@ -14,7 +14,7 @@ from idprotect.models.base import (
     table_of,
 )
 from idprotect.models.client_error import ClientError
-from idprotect.models.delivery import Delivery, Progress, Unsubscribed, Webhook
+from idprotect.models.delivery import Delivery, Progress, SignalStream, Unsubscribed, Webhook
 from idprotect.models.oauth import (
     BARE_CLIENT,
     AuthorizationCode,
@@ -78,6 +78,7 @@ __all__ = [
     "RiskHistory",
     "RiskProfile",
     "SignIn",
+    "SignalStream",
     "SignInFacts",
     "Throttle",
     "Token",

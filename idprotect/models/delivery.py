@@ -16,8 +16,8 @@ class Delivery(Base):
     It is written in the transaction of what it tells, so nothing is lost and nothing told that did not happen.
 
     :ivar id: stays the same at each try, so that the recipient can drop the second.
-    :ivar kind: of :mod:`idprotect.worker`: ``logout_token``, ``webhook``, ``mail``.
-    :ivar recipient: client id, webhook id, or mail address.
+    :ivar kind: of :mod:`idprotect.worker`: ``logout_token``, ``signal``, ``webhook``, ``mail``.
+    :ivar recipient: client id, stream id, webhook id, or mail address.
     :ivar due_at: when to try, again; None once it was taken, or given up.
     :ivar answer: what the last try met with.
     """
@@ -68,6 +68,34 @@ class Webhook(Base):
     taken_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_why: Mapped[str] = mapped_column(String(128), default="")
+
+
+class SignalStream(Base):
+    """What one application wants to hear of the people who signed in to it (OpenID SSF 1.0).
+
+    :ivar endpoint_url: where events are pushed to; None: the application polls.
+    :ivar authorization: the header sent along, encrypted.
+    :ivar events: types of events, as they were requested.
+    :ivar removed_users: of whom it does not want to hear.
+    """
+
+    __tablename__ = "idprotect_signal_stream"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    client_id: Mapped[str] = mapped_column(String(128), unique=True)
+    endpoint_url: Mapped[str | None] = mapped_column(Text)
+    authorization: Mapped[bytes | None] = mapped_column(LargeBinary)
+    events: Mapped[list[str]]
+    description: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    removed_users: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether events are sent; else they are fetched."""
+        return self.endpoint_url is not None
 
 
 class Progress(Base):

@@ -15,6 +15,7 @@ from idprotect.web import (
     outbox,
     registration,
     sign_in,
+    signals,
     simulation,
     tokens,
 )
@@ -28,6 +29,14 @@ PROTOCOL_ENDPOINTS = frozenset(
     {
         *("authorize", "push", "authorize_device", "token", "introspect", "revoke", "userinfo"),
         *("end_session", "register", "registered", "unsubscribe"),
+        *(
+            "ssf_stream",
+            "ssf_status",
+            "ssf_add_subject",
+            "ssf_remove_subject",
+            "ssf_verification",
+            "ssf_poll",
+        ),
     }
 )
 
@@ -58,6 +67,13 @@ ROUTES = (
     ("/health", "health", health.live, GET),
     ("/health/ready", "ready", health.ready, GET),
     ("/metrics", "metrics", health.metrics, GET),
+    ("/.well-known/ssf-configuration", "ssf_configuration", signals.configuration, GET),
+    ("/ssf/stream", "ssf_stream", signals.stream, [*BOTH, "PATCH", "PUT", "DELETE"]),
+    ("/ssf/status", "ssf_status", signals.status, BOTH),
+    ("/ssf/subjects/add", "ssf_add_subject", signals.add_subject, POST),
+    ("/ssf/subjects/remove", "ssf_remove_subject", signals.remove_subject, POST),
+    ("/ssf/verification", "ssf_verification", signals.verification, POST),
+    ("/ssf/poll", "ssf_poll", signals.poll, POST),
     ("/account", "account", account.home, GET),
     ("/account/known", "known", account.known, BOTH),
     ("/account/password", "password", account.password, BOTH),

@@ -227,6 +227,8 @@ def test_unused_methods_are_refused_everywhere(place: Place, method: str) -> Non
     """Section 9, unused methods 405 (A 13.4.x)."""
     visitor = place.browser()
     for rule in place.app.url_map.iter_rules():
+        if method in (rule.methods or ()):
+            continue
         path = re.sub(r"<[^>]+>", "x", rule.rule)
         answer = visitor.send(method, path).response
         assert answer.status_code == 405, f"{method} {path}"

@@ -267,6 +267,11 @@ def _make_mistakes(place: Place) -> None:
     nobody.get(link).submit(action="/digest/unsubscribe/")
     nobody.get(f"{link}x")
     nobody.get("/jwks")
+    nobody.get("/.well-known/ssf-configuration")
+    nobody.get("/ssf/stream")
+    nobody.get("/ssf/status")
+    for path in ("/ssf/subjects/add", "/ssf/subjects/remove", "/ssf/verification", "/ssf/poll"):
+        nobody.go("POST", path, {})
     nobody.get("/.well-known/openid-configuration")
     nobody.get("/.well-known/oauth-authorization-server")
     nobody.get("/authorize?" + urlencode(authorization(client_id="unknown")))

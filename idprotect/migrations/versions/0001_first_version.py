@@ -222,6 +222,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject"),
     )
     op.create_table(
+        "idprotect_signal_stream",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("endpoint_url", sa.Text(), nullable=True),
+        sa.Column("authorization", sa.LargeBinary(), nullable=True),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("removed_users", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("client_id"),
+    )
+    op.create_table(
         "idprotect_webhook",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
@@ -688,6 +703,7 @@ def downgrade() -> None:
     op.drop_table("idprotect_unsubscribed")
     op.drop_table("idprotect_progress")
     op.drop_table("idprotect_webhook")
+    op.drop_table("idprotect_signal_stream")
     with op.batch_alter_table("idprotect_delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_idprotect_delivery_recipient")
         batch_op.drop_index(batch_op.f("ix_idprotect_delivery_due_at"))

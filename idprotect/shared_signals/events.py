@@ -1,0 +1,96 @@
+"""What is told, and in which words: our audit events as those of CAEP 1.0 and RISC 1.0. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from idprotect.audit import Event
+
+CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
+RISC = "https://schemas.openid.net/secevent/risc/event-type/"
+SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
+
+SESSION_REVOKED = CAEP + "session-revoked"
+CREDENTIAL_CHANGE = CAEP + "credential-change"
+ASSURANCE_LEVEL_CHANGE = CAEP + "assurance-level-change"
+RISK_LEVEL_CHANGE = CAEP + "risk-level-change"
+CREDENTIAL_CHANGE_REQUIRED = RISC + "account-credential-change-required"
+ACCOUNT_DISABLED = RISC + "account-disabled"
+ACCOUNT_ENABLED = RISC + "account-enabled"
+VERIFICATION = SSF + "verification"
+STREAM_UPDATED = SSF + "stream-updated"
+
+#: What a stream can ask for; verification comes unasked.
+SUPPORTED = (
+    SESSION_REVOKED,
+    CREDENTIAL_CHANGE,
+    ASSURANCE_LEVEL_CHANGE,
+    RISK_LEVEL_CHANGE,
+    CREDENTIAL_CHANGE_REQUIRED,
+    ACCOUNT_DISABLED,
+    ACCOUNT_ENABLED,
+)
+#: Told to applications alone that an administrator lets know of risk.
+ABOUT_RISK = frozenset({RISK_LEVEL_CHANGE})
+#: About the session in which it happened, not about the person everywhere.
+ABOUT_SESSION = frozenset({SESSION_REVOKED, ASSURANCE_LEVEL_CHANGE})
+
+#: CAEP's words for credentials.
+_CREDENTIALS = {"totp": "app", "sms": "phone-sms"}
+Told = tuple[str, dict[str, Any]]
+
+
+def of(event: Event, details: Mapping[str, Any]) -> Told | None:
+    """Return event type and members for something that happened; None when nobody has to hear of it."""
+    tell = _TOLD.get(event)
+    return tell(details) if tell is not None else None
+
+
+def session_revoked(reason: str) -> Told:
+    """Return what is told of a session that ended."""
+    return SESSION_REVOKED, {"reason_admin": {"en": reason}}
+
+
+def _credential(change: str) -> Callable[[Mapping[str, Any]], Told]:
+    def tell(details: Mapping[str, Any]) -> Told:
+        method = str(details.get("method", "password"))
+        members = {"credential_type": _CREDENTIALS.get(method, method), "change_type": change}
+        return CREDENTIAL_CHANGE, members
+
+    return tell
+
+
+def _risk(details: Mapping[str, Any]) -> Told | None:
+    level, before = _caep(details["level"]), _caep(details["before"])
+    if level == before:
+        return None  # its state changed, not its level
+    return RISK_LEVEL_CHANGE, {"principal": "USER", "current_level": level, "previous_level": before}
+
+
+def _caep(level: str) -> str:
+    """Return a level in CAEP's words, which know no *none*."""
+    return "LOW" if level == "none" else level.upper()
+
+
+def _assurance(details: Mapping[str, Any]) -> Told | None:
+    if not details.get("raised"):
+        return None  # proved again
+    members = {"namespace": "NIST-AAL", "current_level": "nist-aal2", "change_direction": "increase"}
+    return ASSURANCE_LEVEL_CHANGE, {**members, "previous_level": "nist-aal1"}
+
+
+def _user(details: Mapping[str, Any]) -> Told | None:
+    told = {"disabled": ACCOUNT_DISABLED, "enabled": ACCOUNT_ENABLED}.get(str(details.get("change")))
+    return (told, {}) if told is not None else None
+
+
+_TOLD: Mapping[Event, Callable[[Mapping[str, Any]], Told | None]] = {
+    Event.PASSWORD_CHANGED: _credential("update"),
+    Event.FACTOR_ADDED: _credential("create"),
+    Event.FACTOR_REMOVED: _credential("delete"),
+    Event.FACTOR_DISABLED: _credential("revoke"),
+    Event.MFA_PASSED: _assurance,
+    Event.USER_RISK_CHANGED: _risk,
+    Event.PASSWORD_REQUIRED: lambda _details: (CREDENTIAL_CHANGE_REQUIRED, {}),
+    Event.PASSWORD_TEMPORARY: lambda _details: (CREDENTIAL_CHANGE_REQUIRED, {}),
+    Event.USER_CHANGED: _user,
+}
