@@ -12,7 +12,7 @@ class ClientError(Base):
     """One error that an application was answered, however often. It has no code, token or secret.
 
     :ivar digest: of everything that tells it from another.
-    :ivar endpoint: ``authorize`` or the path of another, like ``token``.
+    :ivar endpoint: where it was answered, like ``authorize`` or ``token``.
     :ivar error: the code of the RFC, like ``invalid_grant``.
     :ivar description: the words that went with it.
     :ivar sent: the redirect URI that came, without its query; empty where that was right, or none.

@@ -24,7 +24,8 @@ def note(error: OAuth2Error) -> None:
         for value in sent.values():
             if len(value) >= _LONG:
                 description = description.replace(value, "…")
-        client_errors.note(client_id, request.path.strip("/"), str(error.error), description, redirect_uri)
+        endpoint = (request.endpoint or "").rpartition(".")[2]
+        client_errors.note(client_id, endpoint, str(error.error), description, redirect_uri)
 
 
 def _claimed_client() -> str:

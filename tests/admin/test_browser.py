@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from idprotect import clock, protection, triage, users
-from idprotect.models import RiskDetection, SignIn, session
+from idprotect.models import Receipt, RiskDetection, SignIn, session
 from tests.support.browser import NewPage, assert_clean
 from tests.support.world import (
     CHROME,
@@ -210,6 +210,24 @@ def keys_of(world: World) -> dict[str, Callable[[], str]]:
     return {"user": person, "sign_in": sign_in, "detection": detection}
 
 
+def stop(sign_in: SignIn) -> None:
+    """Write down that a policy about sign-in risk stopped it: there was no second factor."""
+    at = clock.now().isoformat()
+    facts = {"at": at, "signed_in_at": at, "user_id": sign_in.user_id, "username": "x", "client_id": "notes"}
+    session().add(
+        Receipt(
+            reference="AAAAA-AAAAA",
+            endpoint="authorize",
+            sign_in_id=sign_in.id,
+            user_id=sign_in.user_id or "",
+            client_id="notes",
+            policy_version=1,
+            outcome="blocked",
+            facts={**facts, "sign_in_risk": "medium"},
+        )
+    )
+
+
 def protection_finding() -> Any:
     """Return something suspicious about a sign-in."""
     from idprotect.risk import About, Finding, RiskLevel
@@ -239,12 +257,17 @@ def test_each_dialogue_does_what_it_says(busy: World, new_page: NewPage) -> None
                 from idprotect.risk import RiskEvent
 
                 protection.close_detection(row, RiskEvent.ADMIN_IGNORED, "test", "test")
+            if act.name == "short_pass":
+                stop(session().get_one(SignIn, key))
             if act.name == "recover":
                 user = session().get_one(users.User, key)
                 user.password_hash = None
         page.goto(f"{busy.url}/admin/acts/{act.name}?id={key}")
         for line in (*act.does, *act.does_not):
             expect(page.get_by_text(line, exact=True)).to_be_visible()
+        for option in act.options:
+            if option.required:
+                page.get_by_label(option.label).check()
         page.get_by_label("Reason").fill(REASON)
         page.get_by_role("button", name=act.label, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(f"{act.label}: done")
