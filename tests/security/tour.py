@@ -15,8 +15,9 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from idprotect import digests, protection, session_cookie, users
+from idprotect import clients, digests, protection, session_cookie, users
 from idprotect.models import Client, session
+from idprotect.registration import DEVICE_CODE, Registration
 from idprotect.runtime import runtime
 from tests.security.place import (
     CLIENT_SECRET,
@@ -128,6 +129,7 @@ def _go_everywhere(place: Place, tour: Tour) -> None:
     _recover(place, tour)
     _take_a_temporary_password(place, tour)
     _consent(place)
+    _connect_a_device(place, tour)
     _report(place)
     _make_mistakes(place)
 
@@ -234,6 +236,24 @@ def _consent(place: Place) -> None:
     assert cem.step == "application"
     cem.start().submit(action="/revoke")
     assert cem.step == "account"
+
+
+def _connect_a_device(place: Place, tour: Tour) -> None:
+    with place.arranging():
+        television = Registration(
+            client_name="Television", token_endpoint_auth_method="none", grant_types=(DEVICE_CODE,)
+        )
+        client, _ = clients.create(television, by="test")
+        asked = {"client_id": client.id, "scope": "openid"}
+    device = place.browser()
+    codes = device.send("POST", "/device-authorization", asked).response.get_json()
+    tour.note("device code", codes["device_code"])
+    visitor = place.signed_in("cem", address=OTHER_ADDRESS)
+    visitor.get("/device")
+    visitor.get(f"/device/confirm?user_code={codes['user_code']}").submit(button="allow")
+    # Nobody registers himself while that is switched off.
+    for method, path in (("POST", "/register"), ("GET", "/register/x"), ("PUT", "/register/x")):
+        device.go(method, path)
 
 
 def _report(place: Place) -> None:
