@@ -6,7 +6,7 @@ import weakref
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, bindparam, event, update
 from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
@@ -20,7 +20,7 @@ from idprotect.hosts import HostDirectory, HostUsers
 from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
-from idprotect.models import SignIn, has_session, rows_changed, session
+from idprotect.models import SignIn, has_session, run, session, table_of
 from idprotect.oidc.client_keys import KeyCache
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
@@ -35,7 +35,12 @@ from idprotect.users import LocalDirectory
 from idprotect.web import create_blueprint
 from idprotect.worker import Courier
 
-_SEEN = update(SignIn).where(SignIn.id == bindparam("sign_in_id")).values(last_seen_at=bindparam("seen_at"))
+_sign_ins = table_of(SignIn)
+_SEEN = (
+    update(_sign_ins)
+    .where(_sign_ins.c.id == bindparam("sign_in_id"))
+    .values(last_seen_at=bindparam("seen_at"))
+)
 
 
 class IDProtect:
@@ -141,13 +146,13 @@ def _live_in_host(app: Flask) -> None:
 
     @app.teardown_request
     def keep_alive(_error: BaseException | None) -> None:
-        """Store that the sign-in was used, in a request of the host's that looked at it and may not have committed."""
-        current, seen_at = g.get("idprotect_current"), g.pop("idprotect_seen_at", None)
-        if current is None or seen_at is None or (request.blueprint or "").startswith("idprotect"):
+        """Store that the sign-in was used, in a transaction of its own: a view may commit nothing."""
+        sign_in_id, seen_at = g.pop("idprotect_seen", (None, None))
+        if sign_in_id is None:
             return
         try:
             session().rollback()
-            rows_changed(_SEEN, sign_in_id=current.sign_in.id, seen_at=seen_at)
+            run(_SEEN, sign_in_id=sign_in_id, seen_at=seen_at)
             session().commit()
         except SQLAlchemyError:
             session().rollback()

@@ -15,7 +15,7 @@ from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.risk import Result
 from idprotect.runtime import settings
-from idprotect.session_cookie import Current
+from idprotect.session_cookie import Current, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Stop:
     :param verdict: what the gate says.
     """
 
-    current: Current | None
+    current: Standing | None
     verdict: Verdict | None = None
 
     @property
@@ -42,7 +42,7 @@ def ask(
 
     :param consented_at: when consent was given to this very request; it counts for the sign-in that gave it.
     """
-    current = session_cookie.current()
+    current = session_cookie.standing()
     if current is None:
         return Stop(None)
     if wanted.user_id is not None and wanted.user_id != current.user.id:
@@ -59,10 +59,16 @@ def ask(
     access = Access(current, wanted.client_id, scopes, consented)
     verdict = gate.ask(access, endpoint)
     if verdict.decision.reason is Reason.SESSION_RISK:
-        session_moves.settle(current.user, current.sign_in, Result.BLOCKED)
-        session_cookie.end(current, "the session's cookie came from elsewhere")
+        _end_moved()
         return Stop(None)
     return Stop(current, verdict)
+
+
+def _end_moved() -> None:
+    """End a session whose cookie came from elsewhere: signing in again is judged by itself."""
+    current = cast(Current, session_cookie.current())
+    session_moves.settle(current.user, current.sign_in, Result.BLOCKED)
+    session_cookie.end(current, "the session's cookie came from elsewhere")
 
 
 def interrupt(stop: Stop, pending: Pending) -> Response:
@@ -92,7 +98,7 @@ def guard(wanted: Wanted) -> Response | None:
     stop = ask(wanted, Endpoint.PAGE, first_party=True)
     if not stop.allowed:
         return interrupt(stop, pendings.store(wanted))
-    sign_ins.complete(cast(Current, stop.current))
+    sign_ins.complete(cast(Standing, stop.current))
     session().commit()
     return None
 

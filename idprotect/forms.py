@@ -30,7 +30,7 @@ class PageForm(Form):  # type: ignore[misc]
     @classmethod
     def for_page(cls, purpose: str = "") -> Any:
         """Return the form, filled with what was submitted."""
-        current = session_cookie.current()
+        current = session_cookie.standing()
         bound = ":".join(
             (browser.ensure_binding(), current.sign_in.id if current else "", cls.__name__, purpose)
         )

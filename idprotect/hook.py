@@ -59,9 +59,9 @@ def sign_in(host_user: Any, password: str | None = None) -> SignIn:
         sign_ins.record_failure(user, visitor, tried.holder)
         raise InteractionError(sign_ins.WRONG)
     tried.take_back()
-    judged = sign_ins.begin(user, visitor, password=password, holder=tried.holder)
+    sign_in_id = sign_ins.begin(user, visitor, password=password, holder=tried.holder)
     notifications.flush()
-    return judged
+    return session().get_one(SignIn, sign_in_id)
 
 
 def sign_in_failed(username: str) -> None:

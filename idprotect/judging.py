@@ -13,7 +13,7 @@ from idprotect import address_trust, audit, clock, counts, learning, policies, u
 from idprotect.audit import Event
 from idprotect.browser import Visitor
 from idprotect.errors import EvaluationError
-from idprotect.models import Device, RiskProfile, SignIn, User, run, session, table_of
+from idprotect.models import Device, RiskProfile, SignInFacts, User, UserFacts, run, session, table_of
 from idprotect.risk import Assessment, Attempt, Kind, Network, Profile, RiskLevel, Signals, assess
 from idprotect.runtime import breach_count, network_of, runtime, settings
 
@@ -43,7 +43,7 @@ class Holder:
     familiar: bool
 
 
-def holder(visitor: Visitor, user: User | None) -> Holder:
+def holder(visitor: Visitor, user: UserFacts | None) -> Holder:
     """Return which browser this is, and whether the user is known in it. One statement."""
     if visitor.device_hash is None:
         return Holder(None, False)
@@ -85,14 +85,14 @@ def _known(attempt: Attempt) -> tuple[Profile, int]:
     return learning.read(row.document), row.policy_version or 0
 
 
-def is_elsewhere(sign_in: SignIn, visitor: Visitor) -> bool:
+def is_elsewhere(sign_in: SignInFacts, visitor: Visitor) -> bool:
     """Whether the cookie of a sign-in comes from another address or browser than it was last accepted from."""
     site = site_of(visitor)
     has_moved = bool(sign_in.site and site) and sign_in.site != site
-    return has_moved or sign_in.browser != browser_of(visitor.user_agent)
+    return has_moved or bool(sign_in.browser != browser_of(visitor.user_agent))
 
 
-def session_attempt(sign_in: SignIn, visitor: Visitor, browser_id: str | None) -> Attempt:
+def session_attempt(sign_in: SignInFacts, visitor: Visitor, browser_id: str | None) -> Attempt:
     """Return what is known of the use of a session's cookie."""
     attempt = _attempt(sign_in.user_id, visitor, Kind.SESSION)
     return replace(attempt, session=sign_in.id, device=browser_id)

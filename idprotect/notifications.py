@@ -9,7 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from idprotect import audit, simulated
 from idprotect.audit import Event
-from idprotect.models import User, session
+from idprotect.models import User, UserFacts, session
 from idprotect.runtime import runtime, settings
 from idprotect.senders import Message, SendError
 
@@ -66,7 +66,7 @@ def sign_in_stopped(user: User, device: str, at: datetime) -> None:
     )
 
 
-def break_glass_used(user: User, ip_address: str | None, administrators: Sequence[User]) -> None:
+def break_glass_used(user: UserFacts, ip_address: str | None, administrators: Sequence[User]) -> None:
     """Tell administrators that somebody signed in with an account to which no policy applies."""
     text = (
         f"Somebody signed in as {user.username} from {ip_address or 'an unknown address'} just now. "

@@ -6,9 +6,10 @@ The only module that gives out, reads or replaces the sign-in cookie, an opaque 
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from flask import g
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import Select, bindparam, exists, select, update
 
 from idprotect import browser, clock, policies, session_moves, sessions
 from idprotect.keys import sha256
@@ -20,7 +21,6 @@ from idprotect.models import (
     SignInFacts,
     User,
     UserFacts,
-    rows_changed,
     run,
     session,
     split,
@@ -57,76 +57,112 @@ class Current(Standing):
 # Everything that a decision needs to know is read at once, by statements that are built once: building one
 # costs more than running it.
 _REGISTERED = exists().where(Authenticator.user_id == User.id, Authenticator.confirmed_at.is_not(None))
-_BY_COOKIE = (
-    select(SignIn, User, _REGISTERED, policies.NEWEST)
+_sign_ins, _users = table_of(SignIn), table_of(User)
+_STANDING = select(*BARE_SIGN_IN.columns, *BARE_USER.columns, _REGISTERED, policies.NEWEST).join_from(
+    _sign_ins, _users, _users.c.id == _sign_ins.c.user_id
+)
+_BY_COOKIE = _STANDING.where(_sign_ins.c.cookie_hash == bindparam("value"))
+_BY_ID = _STANDING.where(_sign_ins.c.id == bindparam("value"))
+_OBJECTS = (
+    select(SignIn, User)
     .join(User, User.id == SignIn.user_id)
-    .where(SignIn.cookie_hash == bindparam("value"))
+    .where(SignIn.id == bindparam("sign_in_id"))
     .execution_options(populate_existing=True)
 )
-_BY_ID = (
-    select(*BARE_SIGN_IN.columns, *BARE_USER.columns, _REGISTERED, policies.NEWEST)
-    .join_from(table_of(SignIn), table_of(User), User.id == SignIn.user_id)
-    .where(SignIn.id == bindparam("sign_in_id"))
+_REPLACE = (
+    update(_sign_ins)
+    .where(_sign_ins.c.cookie_hash == bindparam("former"))
+    .values(cookie_hash=None, replaced_by=bindparam("sign_in_id"))
 )
+
+
+def standing() -> Standing | None:
+    """Return the sign-in that the browser's cookie belongs to, None when it has ended or idled out."""
+    if "idprotect_standing" not in g:
+        # A sign-in of this very request has its cookie in the answer only.
+        g.idprotect_standing = _load(g.get("idprotect_session") or browser.read_cookie(browser.SESSION))
+    found: Standing | None = g.idprotect_standing
+    return found
 
 
 def current() -> Current | None:
-    """Return the sign-in that the browser's cookie belongs to, None when it has ended or idled out."""
-    if "idprotect_current" not in g:
-        # A sign-in of this very request has its cookie in the answer only.
-        g.idprotect_current = _load(g.get("idprotect_session") or browser.read_cookie(browser.SESSION))
-    found: Current | None = g.idprotect_current
+    """Return the same as objects, for whoever changes them."""
+    known = standing()
+    if known is not None and "idprotect_current" not in g:
+        objects = _objects(known.sign_in.id)
+        g.idprotect_current = (
+            Current(*objects, known.registered, known.policy_version) if objects is not None else None
+        )
+    found: Current | None = g.get("idprotect_current")
     return found
 
 
 def find(sign_in_id: str) -> Standing | None:
     """Return a sign-in by its id, whatever became of it."""
-    row = run(_BY_ID, sign_in_id=sign_in_id).first()
-    if row is None:
-        return None
-    sign_in, user, registered, policy_version = split(row, BARE_SIGN_IN, BARE_USER)
-    return Standing(sign_in, user, bool(registered), policy_version or 0)
+    return _read(_BY_ID, sign_in_id)
 
 
-def begin(sign_in: SignIn) -> None:
-    """Give the browser the new sign-in; the former one keeps its refresh tokens, but no browser."""
+def begin(sign_in_id: str) -> str:
+    """Give the browser a new sign-in, and return the hash of its cookie, for the row.
+
+    The former one keeps its refresh tokens, but no browser.
+    """
     if (former := browser.read_cookie(browser.SESSION)) is not None:
-        statement = update(SignIn).where(SignIn.cookie_hash == sha256(former))
-        rows_changed(statement.values(cookie_hash=None, replaced_by=sign_in.id))
-    renew(sign_in)
-    g.pop("idprotect_current", None)
+        run(_REPLACE, former=sha256(former), sign_in_id=sign_in_id)
+    _forget()
+    return _new_cookie()
 
 
 def renew(sign_in: SignIn) -> None:
     """Change the cookie: whoever copied the old one is out."""
-    token = g.idprotect_session = browser.new_token()
-    sign_in.cookie_hash = sha256(token)
-    browser.set_cookie(browser.SESSION, token)
+    sign_in.cookie_hash = _new_cookie()
 
 
 def end(current: Current, reason: str) -> None:
     """Sign this browser out."""
     sessions.end(current.sign_in, reason)
     browser.set_cookie(browser.SESSION, "")
-    g.idprotect_current = None
+    _forget()
+    g.idprotect_standing = None
 
 
-def _load(token: str | None) -> Current | None:
-    if token is None:
-        return None
-    found = _by_cookie(sha256(token))
-    if found is None:
+def _new_cookie() -> str:
+    token = g.idprotect_session = browser.new_token()
+    browser.set_cookie(browser.SESSION, token)
+    return sha256(token)
+
+
+def _forget() -> None:
+    """Look anew who is there, when asked next."""
+    for known in ("idprotect_standing", "idprotect_current"):
+        g.pop(known, None)
+
+
+def _load(token: str | None) -> Standing | None:
+    found = _read(_BY_COOKIE, sha256(token)) if token is not None else None
+    if token is None or found is None:
         return None
     sign_in, now = found.sign_in, clock.now()
     idle_end = sign_in.last_seen_at + timedelta(seconds=settings().session_idle)
     if sign_in.ended_at is not None or now >= min(sign_in.expires_at, idle_end):
         return None
     if now - sign_in.last_seen_at >= SEEN_EVERY:
-        sign_in.last_seen_at = g.idprotect_seen_at = now
-    session_moves.note(found.user, sign_in, browser.visitor())
-    return found
+        g.idprotect_seen = sign_in.id, now  # written when the request is over
+    if not session_moves.is_move(sign_in, browser.visitor()):
+        return found
+    if (objects := _objects(sign_in.id)) is not None:
+        session_moves.note(objects[1], objects[0], browser.visitor())
+    return _read(_BY_COOKIE, sha256(token))
 
 
-def _by_cookie(cookie_hash: str) -> Current | None:
-    row = session().execute(_BY_COOKIE, {"value": cookie_hash}).first()
-    return Current(row[0], row[1], bool(row[2]), row[3] or 0) if row is not None else None
+def _read(statement: "Select[Any]", value: str) -> Standing | None:
+    row = run(statement, value=value).first()
+    if row is None:
+        return None
+    sign_in, user, registered, policy_version = split(row, BARE_SIGN_IN, BARE_USER)
+    return Standing(sign_in, user, bool(registered), policy_version or 0)
+
+
+def _objects(sign_in_id: str) -> tuple[SignIn, User] | None:
+    row = session().execute(_OBJECTS, {"sign_in_id": sign_in_id}).first()
+    return (row[0], row[1]) if row is not None else None

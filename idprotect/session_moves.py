@@ -7,19 +7,22 @@ next: the cookie was copied for everybody. A second factor that is proved after 
 from idprotect import audit, clock, judging, learning, protection
 from idprotect.audit import Event
 from idprotect.browser import Visitor
-from idprotect.models import SignIn, User, session
+from idprotect.models import SignIn, SignInFacts, User, session
 from idprotect.risk import About, Assessment, Attempt, Result, RiskLevel
 
 
+def is_move(sign_in: SignInFacts, visitor: Visitor) -> bool:
+    """Whether a session is used from elsewhere than it was used last."""
+    return sign_in.completed_at is not None and judging.is_elsewhere(sign_in, visitor)
+
+
 def note(user: User, sign_in: SignIn, visitor: Visitor) -> None:
-    """Judge the use of a session from elsewhere than it was used last, and write it down. Commits when it was.
+    """Judge the use of a session from elsewhere, and write it down. Commits.
 
     What looks like a copied cookie is held against the user besides.
 
     :raises EvaluationError: when it could not be judged and ``IDPROTECT_DETECTOR_FAILURE`` says to refuse.
     """
-    if sign_in.completed_at is None or not judging.is_elsewhere(sign_in, visitor):
-        return
     attempt = judging.session_attempt(sign_in, visitor, judging.holder(visitor, user).browser_id)
     assessment = judging.judge(attempt)
     level = assessment.level

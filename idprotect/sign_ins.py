@@ -35,24 +35,39 @@ from idprotect.models import (
     AuditEvent,
     Device,
     SignIn,
+    SignInFacts,
     User,
+    UserFacts,
+    add,
     dialect,
     insert,
     new_id,
-    rows_changed,
     run,
     session,
+    table_of,
 )
 from idprotect.models.base import UtcDateTime
 from idprotect.risk import Assessment, Attempt, Result, RiskLevel, RiskState
 from idprotect.risk.detections.failed_challenge import failed_challenge
 from idprotect.runtime import runtime, settings
-from idprotect.session_cookie import Current
+from idprotect.session_cookie import Standing
 
 log = logging.getLogger("idprotect.sign_ins")
 
 WRONG = "The user name or password is not right."
 FAILURE_WINDOW = timedelta(minutes=15)
+
+_devices, _sign_ins = table_of(Device), table_of(SignIn)
+_MOVE_DEVICE = (
+    update(_devices)
+    .where(_devices.c.device_hash == bindparam("former"))
+    .values(device_hash=bindparam("moved_to"))
+)
+_IN_DEVICE = (
+    update(_sign_ins)
+    .where(_sign_ins.c.id == bindparam("sign_in_id"))
+    .values(device_hash=bindparam("device_hash"), browser_id=bindparam("browser_id"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +85,8 @@ class Try:
         throttle.forget(self.account_key)
 
 
-def attempt(username: str, password: str, visitor: Visitor) -> SignIn:
-    """Try a password, and judge the sign-in when it is right.
+def attempt(username: str, password: str, visitor: Visitor) -> str:
+    """Try a password, judge the sign-in when it is right, and return its id.
 
     Everything that can be observed is the same for unknown, disabled, blocked and compromised users until the
     password is right.
@@ -104,45 +119,44 @@ def count_try(user: User | None, username: str, visitor: Visitor) -> Try:
     return Try(holder, counted)
 
 
-def begin(user: User, visitor: Visitor, *, password: str | None, holder: Holder | None = None) -> SignIn:
-    """Judge a sign-in whose password was right, store it, and give the browser its cookie. Commits.
+def begin(user: User, visitor: Visitor, *, password: str | None, holder: Holder) -> str:
+    """Judge a sign-in whose password was right, store it, and give the browser its cookie; return its id. Commits.
 
     :raises EvaluationError: when it could not be judged and ``IDPROTECT_DETECTOR_FAILURE`` says to refuse.
     """
-    holder = holder or judging.holder(visitor, user)
     attempt = judging.attempt_at(user, visitor, holder.browser_id, password_ok=True)
     assessment = judging.judge(attempt, password)
-    sign_in = _row(user, visitor, attempt, **_judged(attempt, assessment, holder.familiar))
-    session_cookie.begin(sign_in)
-    session().add(sign_in)
-    session().flush()
-    protection.raise_detections(user, assessment.findings, sign_in)
+    sign_in_id = new_id()
+    judged = _judged(attempt, assessment, holder.familiar)
+    cookie_hash = session_cookie.begin(sign_in_id)
+    add(SignIn, _seen(user, visitor, attempt) | judged | {"id": sign_in_id, "cookie_hash": cookie_hash})
+    if assessment.findings:
+        protection.raise_detections(user, assessment.findings, session().get_one(SignIn, sign_in_id))
     audit.record(
         Event.SIGN_IN_SUCCEEDED,
         actor=user.username,
         user_id=user.id,
-        sign_in_id=sign_in.id,
+        sign_in_id=sign_in_id,
         risk=assessment.level.label,
         not_evaluated=dict(assessment.not_evaluated),
     )
     session().commit()
-    return sign_in
+    return sign_in_id
 
 
 def record_failure(user: User | None, visitor: Visitor, holder: Holder) -> None:
     """Store a sign-in with a wrong password. It feeds counters, never a user's detections. Commits."""
     attempt = judging.attempt_at(user, visitor, holder.browser_id, password_ok=False)
-    sign_in = _row(user, visitor, attempt, succeeded=False)
-    session().add(sign_in)
+    sign_in_id, user_id = new_id(), user.id if user is not None else None
+    add(SignIn, _seen(user, visitor, attempt) | {"id": sign_in_id, "succeeded": False})
     learning.outcome(attempt, Result.FAILURE, RiskLevel.NONE, None, None)
     audit.record(
         Event.SIGN_IN_FAILED,
         actor="anonymous",
-        user_id=sign_in.user_id,
-        sign_in_id=sign_in.id,
+        user_id=user_id,
+        sign_in_id=sign_in_id,
         ip=visitor.ip_address,
     )
-    session().flush()
     for key in _failure_limits(visitor):  # last, so that the row that all share is held for the commit alone
         throttle.hit(key, FAILURE_WINDOW)
     session().commit()
@@ -171,31 +185,26 @@ def prove(sign_in: SignIn, amr: str) -> None:
     session_cookie.renew(sign_in)
 
 
-def complete(current: Current) -> None:
+def complete(current: Standing) -> None:
     """The sign-in ended with access. The first time, its browser becomes familiar if nothing is open against it."""
     sign_in, user = current.sign_in, current.user
-    if sign_in.completed_at is not None:
+    if sign_in.completed_at is not None or not protection.completed(sign_in):
         return
-    protection.completed(user, sign_in)
     if user.username in policies.load(current.policy_version).break_glass:
         _alarm(user, sign_in)
-    if not sign_in.aggregated_level:
-        sign_in.browser_id = _remember_device(user, sign_in)
-    _learn(sign_in, Result.SUCCESS, RiskLevel(sign_in.aggregated_level))
+    browser_id = _remember_device(user, sign_in) if not sign_in.aggregated_level else None
+    if sign_in.signals:
+        attempt, level = Attempt.from_dict(sign_in.signals), RiskLevel(sign_in.aggregated_level)
+        learning.outcome(attempt, Result.SUCCESS, level, browser_id or attempt.device, sign_in.id)
 
 
-def _learn(sign_in: SignIn, result: Result, level: RiskLevel) -> None:
-    """Let the engine know how a sign-in ended; one from before it kept signals teaches nothing."""
-    if not sign_in.signals:
-        return
-    attempt = Attempt.from_dict(sign_in.signals)
-    if result is Result.SUCCESS:
-        learning.outcome(attempt, result, level, sign_in.browser_id or attempt.device, sign_in.id)
-    else:
-        learning.outcome(attempt, result, level, None, None)
+def _learn(sign_in: SignIn, result: Result) -> None:
+    """Let the engine know that a sign-in came to nothing; one from before it kept signals teaches nothing."""
+    if sign_in.signals:
+        learning.outcome(Attempt.from_dict(sign_in.signals), result, sign_in.risk, None, None)
 
 
-def _alarm(user: User, sign_in: SignIn) -> None:
+def _alarm(user: UserFacts, sign_in: SignInFacts) -> None:
     """Tell every administrator that the account to which no policy applies was used."""
     audit.record(
         Event.BREAK_GLASS_USED,
@@ -215,7 +224,7 @@ def stopped(user: User, sign_in: SignIn) -> None:
     if session().scalar(already) is not None:
         return
     audit.record(Event.SIGN_IN_BLOCKED, actor="system", user_id=sign_in.user_id, sign_in_id=sign_in.id)
-    _learn(sign_in, Result.BLOCKED, sign_in.risk)
+    _learn(sign_in, Result.BLOCKED)
     notifications.sign_in_stopped(user, sign_in.device_name, sign_in.signed_in_at)
 
 
@@ -225,7 +234,7 @@ def challenge_failed(user: User, sign_in: SignIn, tries: int) -> None:
     if not sign_in.aggregated_level or protection.was_raised(sign_in, finding.name):
         return
     protection.raise_detection(user, finding, sign_in)
-    _learn(sign_in, Result.CHALLENGE_FAILED, sign_in.risk)
+    _learn(sign_in, Result.CHALLENGE_FAILED)
     session().commit()
 
 
@@ -260,11 +269,10 @@ def _failure_limits(visitor: Visitor) -> dict[str, int]:
     }
 
 
-def _row(user: User | None, visitor: Visitor, attempt: Attempt, **more: Any) -> SignIn:
-    """Return a sign-in with what is seen of any; without *more* it is over as soon as it was tried."""
+def _seen(user: User | None, visitor: Visitor, attempt: Attempt) -> dict[str, Any]:
+    """Return the columns of any sign-in; with these alone it is over as soon as it was tried."""
     now = datetime.fromtimestamp(attempt.at, UTC)
-    seen = {
-        "id": new_id(),
+    return {
         "user_id": user.id if user is not None else None,
         "signed_in_at": now,
         "authenticated_at": now,
@@ -280,7 +288,6 @@ def _row(user: User | None, visitor: Visitor, attempt: Attempt, **more: Any) -> 
         "signals": attempt.to_dict(),
         "simulated": simulated.is_running(),
     }
-    return SignIn(**seen | more)
 
 
 def _judged(attempt: Attempt, assessment: Assessment, familiar: bool) -> dict[str, Any]:
@@ -302,7 +309,7 @@ def _judged(attempt: Attempt, assessment: Assessment, familiar: bool) -> dict[st
     }
 
 
-def _remember_device(user: User, sign_in: SignIn) -> str:
+def _remember_device(user: UserFacts, sign_in: SignInFacts) -> str:
     """Let this browser be familiar from now on, and return its id.
 
     A cookie that is not this user's yet is replaced: somebody else may have left it here, and kept a copy.
@@ -314,16 +321,11 @@ def _remember_device(user: User, sign_in: SignIn) -> str:
         former, token = token, browser.new_token()
         if former is not None:
             # Several people may share a browser: the others stay familiar in it.
-            moved = update(Device).where(Device.device_hash == sha256(former))
-            rows_changed(moved.values(device_hash=sha256(token)))
-    sign_in.device_hash = sha256(token)
-    parameters = {
-        "device_hash": sign_in.device_hash,
-        "user_id": user.id,
-        "browser_id": browser_id,
-        "name": sign_in.device_name,
-    }
-    run(_remember_statement(dialect()), **parameters, now=clock.now())
+            run(_MOVE_DEVICE, former=sha256(former), moved_to=sha256(token))
+    device = {"device_hash": sha256(token), "browser_id": browser_id}
+    known = {"user_id": user.id, "name": sign_in.device_name, "now": clock.now()}
+    run(_remember_statement(dialect()), **device, **known)
+    run(_IN_DEVICE, sign_in_id=sign_in.id, **device)
     browser.set_cookie(browser.DEVICE, token, browser.DEVICE_LIFETIME)
     return browser_id
 

@@ -544,18 +544,32 @@ def test_a_waiting_authorization_is_resumed_once(arena: Arena) -> None:
     """I5, F073: eight tabs come back at once; one code goes out."""
     username = arena.new_user()
     for _ in range(ROUNDS):
-        visit = Visit(arena).ask_for_a_code().sign_in(username, follow=False)
-        answers = arena.volley([visit.shot(visit.page.location)] * THREADS)
-        codes = [a.location for a in answers if a.location.startswith(CALLBACK)]
-        assert len(codes) == 1
-        assert "code=" in codes[0]
-        assert {a.status for a in answers} == {303, 400}
-        user_id = arena.world.read(lambda user: user.id, username)
-        unused = select(AuthorizationCode).where(
-            AuthorizationCode.user_id == user_id, AuthorizationCode.used_at.is_(None)
-        )
-        assert arena.count(unused) == 1
-        tokens_for(arena, query_of(codes[0])["code"])
+        visit = Visit(arena)
+        waiting = visit.ask_for_a_code().path.replace("/sign-in/", "/authorize/")
+        tokens_for(arena, visit.ask_for_a_code().sign_in(username).code)
+        _gives_one_code(arena, username, [visit.shot(waiting)] * THREADS)
+
+
+def test_a_password_sent_in_parallel_gets_one_code(arena: Arena) -> None:
+    """I5, F073: each is a sign-in of its own, and one of them takes what waited."""
+    username = arena.new_user()
+    for _ in range(ROUNDS):
+        page = Visit(arena).ask_for_a_code()
+        _gives_one_code(arena, username, [page.form("/sign-in/", username=username, password=PASSWORD)] * 4)
+
+
+def _gives_one_code(arena: Arena, username: str, shots: list[Shot]) -> None:
+    answers = arena.volley(shots)
+    codes = [a.location for a in answers if a.location.startswith(CALLBACK)]
+    assert len(codes) == 1
+    assert "code=" in codes[0]
+    assert {a.status for a in answers} == {303, 400}
+    user_id = arena.world.read(lambda user: user.id, username)
+    unused = select(AuthorizationCode).where(
+        AuthorizationCode.user_id == user_id, AuthorizationCode.used_at.is_(None)
+    )
+    assert arena.count(unused) == 1
+    tokens_for(arena, query_of(codes[0])["code"])
 
 
 def test_a_short_pass_is_used_once(arena: Arena) -> None:

@@ -33,13 +33,18 @@ class SignInFacts:
         platform: Any
         country: Any
         known_device: Any
+        device_name: Any
+        signals: Any
+        site: Any
+        browser: Any
+        last_seen_at: Any
+        expires_at: Any
         completed_at: Any
         ended_at: Any
         risk_level: Any
-        session_level: Any
         aggregated_level: Any
+        session_level: Any
         session_level_at: Any
-        site: Any
 
     @property
     def risk(self) -> RiskLevel:
@@ -144,8 +149,8 @@ class SignIn(SignInFacts, Base):
     )
 
 
-#: For decisions, which look at none of what it was judged by.
-BARE_SIGN_IN = Bare(SignIn, SignInFacts, {"signals", "session_signals", "not_evaluated", "user_agent"})
+#: For decisions, and for whoever lets it go on.
+BARE_SIGN_IN = Bare(SignIn, SignInFacts, {"session_signals", "not_evaluated", "user_agent"})
 
 
 class RiskDetection(Base):

@@ -1,15 +1,22 @@
 """What users do about their risk: prove who they are, choose a new password, say what was them and what was not."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from idprotect import clock, learning
-from idprotect.models import RiskDetection, SignIn, User, session
+from idprotect.models import RiskDetection, SignIn, SignInFacts, User, run, session, table_of
 from idprotect.protection import recovery
 from idprotect.protection.closing import close, end
 from idprotect.protection.raising import raise_detection
 from idprotect.protection.standing import SYSTEM, hold, settle_user
 from idprotect.risk import About, RiskEvent, RiskState
 from idprotect.risk.detections import reports
+
+_table = table_of(SignIn)
+_COMPLETE = (
+    update(_table)
+    .where(_table.c.id == bindparam("sign_in_id"), _table.c.completed_at.is_(None))
+    .values(completed_at=bindparam("now"))
+)
 
 
 def mitigate(user: User, sign_in: SignIn, *, for_sign_in_risk: bool) -> None:
@@ -53,11 +60,16 @@ def confirm_own_sign_in(user: User, sign_in: SignIn) -> None:
     learning.teach(user.id, sign_in)
 
 
-def completed(user: User, sign_in: SignIn) -> None:
-    """The sign-in ended with access, so what is open of it counts as a sign-in that was let through."""
-    sign_in.completed_at = clock.now()
+def completed(sign_in: SignInFacts) -> bool:
+    """The sign-in ended with access, so what is open of it counts as a sign-in that was let through.
+
+    :return: whether this was the first time; only then anything comes of it.
+    """
+    if run(_COMPLETE, sign_in_id=sign_in.id, now=clock.now()).rowcount != 1:
+        return False
     if sign_in.aggregated_level:
-        settle_user(user.id, "a risky sign-in was completed", SYSTEM)
+        settle_user(sign_in.user_id, "a risky sign-in was completed", SYSTEM)
+    return True
 
 
 def stopped_sign_in(user_id: str, but: str) -> SignIn | None:

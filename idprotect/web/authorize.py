@@ -24,7 +24,7 @@ from idprotect.oidc.wishes import UnmetAuthenticationRequirements
 from idprotect.pages import error_page
 from idprotect.pendings import Pending, Wanted
 from idprotect.runtime import runtime
-from idprotect.session_cookie import Current
+from idprotect.session_cookie import Standing
 from idprotect.web import noted
 
 PROMPTS = {"none", "login", "consent", "select_account"}
@@ -119,7 +119,7 @@ def _answer(oauth_request: ProtocolRequest, grant: Any, wanted: Wanted, pending:
             session().commit()
             raise _at_client(refusals.without_pages(_missing(stop)), oauth_request)
         return interrupt(stop, pending or pendings.store(wanted))
-    current = cast(Current, stop.current)
+    current = cast(Standing, stop.current)
     if not oauth_request.wishes.are_met_by(current.sign_in.acr):
         session().commit()
         raise _at_client(UnmetAuthenticationRequirements(), oauth_request)
@@ -203,7 +203,7 @@ def _back_to_page(pending: Pending) -> Response:
     if not pendings.consume(pending):
         session().rollback()
         return no_longer_valid()
-    sign_ins.complete(cast(Current, stop.current))
+    sign_ins.complete(cast(Standing, stop.current))
     session().commit()
     return redirect(pending.return_to or "/", 303)
 

@@ -3,7 +3,7 @@
 from flask import redirect, url_for
 from werkzeug.wrappers import Response
 
-from idprotect import browser, pendings
+from idprotect import browser, pendings, session_cookie
 from idprotect.conditional_access import Step
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.flow import ask, no_longer_valid, wanted_of
@@ -31,7 +31,8 @@ def interaction(pending_id: str, step: str) -> Response:
         consented_at=pending.consented_at,
     )
     session().commit()
-    current, verdict = stop.current, stop.verdict
+    verdict = stop.verdict
+    current = session_cookie.current() if stop.current is not None else None
     if current is None or verdict is None or verdict.decision.first != step or step == Step.SIGN_IN:
         return redirect(resume_url, 303)
     visit = Visit(current, verdict, pending, browser.visitor(), Step(step))

@@ -44,12 +44,12 @@ def sign_in(pending_id: str) -> Response:
 
 
 def _who_is_asked_again(pending: Pending) -> str:
-    current = session_cookie.current() if pending.sign_in_after is not None else None
+    current = session_cookie.standing() if pending.sign_in_after is not None else None
     return current.user.username if current is not None else ""
 
 
 def _page(pending: Pending, form: SignInForm, status: int) -> Response:
-    again = pending.sign_in_after is not None and session_cookie.current() is not None
+    again = pending.sign_in_after is not None and session_cookie.standing() is not None
     allow_form_to(pending)
     page = render(
         "sign_in.html",

@@ -303,7 +303,7 @@ def test_a_database_that_does_not_answer_is_a_page_that_says_so(
     def gone(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
-    monkeypatch.setattr(session_cookie, "_by_cookie", gone)
+    monkeypatch.setattr(session_cookie, "_read", gone)
     for path in ("/account", "/sign-out", "/authorize/x"):
         visitor.get(path) if path != "/authorize/x" else visitor.get("/sign-out")
         assert visitor.status == 503

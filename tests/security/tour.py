@@ -328,7 +328,7 @@ def _let_it_break(place: Place, nobody: Visitor) -> None:
 
     place.app.testing = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_cookie, "_by_cookie", fall)
+        patch.setattr(session_cookie, "_read", fall)
         nobody.cookies["__Host-idprotect-session"] = "x" * 43
         assert nobody.get("/account").status == 500
         assert nobody.get("/").status == 500

@@ -60,7 +60,7 @@ def test_nobody_real_is_marked(app: Flask, simulate: Callable[..., Any]) -> None
     users.create("ada", PASSWORD, by="test")
     session().commit()
     with app.test_request_context():
-        sign_in = sign_ins.attempt("ada", PASSWORD, VISITOR)
+        sign_in = session().get_one(SignIn, sign_ins.attempt("ada", PASSWORD, VISITOR))
         assert not sign_in.simulated
         assert abs((clock.now() - sign_in.signed_in_at).total_seconds()) < 60
         newest = select(AuditEvent.name).order_by(AuditEvent.id.desc())
