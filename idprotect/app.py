@@ -86,8 +86,9 @@ def _use_flask_login(app: Flask) -> None:
 
     Only a sign-in counts that was completed, and still would be: otherwise, whoever has the password is nobody here.
     """
-    # Templates get the lazy name only: an error page must not ask the database who is there.
-    manager = LoginManager(app, add_context_processor=False)
+    # Not by ``init_app``: it touches the session of every request, for a cookie that remembers people, which we have
+    # not. Templates get the lazy name only: an error page must not ask the database who is there.
+    manager = app.login_manager = LoginManager()  # type: ignore[attr-defined]
     app.context_processor(lambda: {"current_user": current_user})
     manager.session_protection = None  # it would trust a client-sent X-Forwarded-For
     manager.login_view = "idprotect.start"

@@ -87,7 +87,7 @@ def _forwarding_headers() -> list[str]:
 
 def printable(text: str) -> str:
     """Return text that every database stores and every terminal shows: no control characters, valid Unicode."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def binding() -> str | None:

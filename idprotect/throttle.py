@@ -6,7 +6,7 @@ A try is counted *before* it is compared, in a transaction of its own, so parall
 import ipaddress
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 from sqlalchemy import Case, ScalarSelect, bindparam, case, delete, or_, select, update
 from sqlalchemy.sql.dml import ReturningInsert
@@ -33,6 +33,7 @@ _BLOCKED_UNTIL = select(_table.c.blocked_until).where(_key)
 _FORGET = delete(_table).where(_key)
 
 
+@lru_cache(maxsize=4096)
 def network_of(ip_address: str | None) -> str:
     """Return what counts as one address: an IPv4 address, an IPv6 /64."""
     if ip_address is None:
