@@ -181,7 +181,7 @@ class IdprotectServer(Server):
 
     name = "idprotect"
     wsgi = "wsgi:app"
-    worker_options = ["--preload", "--worker-class", "gthread", "--threads", "4", "--keep-alive", "5"]
+    worker_options = ["--config", "python:idprotect.gunicorn_settings"]
 
     def settings(self) -> dict[str, str]:
         hashing = self.setup.hashing

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from zxcvbn import matching, zxcvbn
-
 from idprotect.intelligence.breached_passwords import common_passwords
 
 #: The hash must never be fed without bound; 1024 bytes leave room for 64 characters of any script.
@@ -25,6 +23,7 @@ SHORTEST_CONTEXT_WORD = 3
 #: "abcabcabc…" is as easily guessed as its first round, up to rounds of this length.
 SHORTEST_ROUND = 4
 
+#: zxcvbn is imported where it is used: its lists take 12 MiB, and most processes never see a new password.
 ZXCVBN_LENGTH = 72
 ZXCVBN_BUDGET = 100_000
 ENOUGH_FOR_TOP_SCORE = 12
@@ -167,6 +166,8 @@ def _breached(password: str, breached: Callable[[str], int | None]) -> Problem |
 @cache
 def _common_words() -> frozenset[str]:
     """Return the shipped list and zxcvbn's thirty thousand, all folded."""
+    from zxcvbn import matching
+
     shipped = (normalise(word).casefold() for word in common_passwords())
     return frozenset((*shipped, *matching.RANKED_DICTIONARIES["passwords"]))
 
@@ -176,6 +177,8 @@ _zxcvbn_turn = threading.Lock()
 
 def strength(password: str, context_words: Iterable[str] = ()) -> Strength:
     """Estimate how hard the password is to guess, with advice in English."""
+    from zxcvbn import zxcvbn
+
     if not password:
         return Strength(0, LABELS[0], ())  # zxcvbn stumbles over it
     part = _affordable(normalise(password[:MOST_BYTES])[:ZXCVBN_LENGTH])
@@ -191,6 +194,8 @@ def _affordable(password: str) -> str:
 
     What is dropped could only raise the score, and twelve such characters already reach the top.
     """
+    from zxcvbn import matching
+
     while len(password) > ENOUGH_FOR_TOP_SCORE:
         substitutions = matching.relevant_l33t_subtable(password, matching.L33T_TABLE)
         readings = len(matching.enumerate_l33t_subs(substitutions))
