@@ -4,25 +4,26 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
-from sqlalchemy import Row, and_, bindparam, literal, select
+from sqlalchemy import and_, bindparam, literal, select
 
 from idprotect import browser, clock, throttle
 from idprotect.errors import TooManyAttempts
 from idprotect.keys import sha256
-from idprotect.models import Client, ClientRules, run, session, table_of
+from idprotect.models import BARE_CLIENT, Client, ClientRules, run, session, split, table_of
 from idprotect.oidc import assertions
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import settings
 
 _table = table_of(Client)
-_BY_ID = select(_table).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
+_BY_ID = select(*BARE_CLIENT.columns).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
 #: Always one row, whose client is None when there is no such client.
 _WITH_FAILURES = select(
-    _table, throttle.events("of_client").label("of_client"), throttle.events("of_address").label("of_address")
+    *BARE_CLIENT.columns,
+    throttle.events("of_client").label("of_client"),
+    throttle.events("of_address").label("of_address"),
 ).select_from(
     select(literal(1).label("one"))
     .subquery()
@@ -31,20 +32,13 @@ _WITH_FAILURES = select(
 FAILURE_WINDOW = timedelta(minutes=15)
 
 
-class StoredClient(ClientRules):
-    """A client's row, as Authlib asks for it."""
-
-    def __init__(self, row: "Row[Any]") -> None:
-        self.__dict__.update(row._mapping)
-
-
-def find(client_id: str) -> StoredClient | None:
+def find(client_id: str) -> ClientRules | None:
     """Return an enabled client as it is registered now; nothing about it is remembered."""
     row = run(_BY_ID, client_id=client_id).first() if client_id.isprintable() else None
-    return StoredClient(row) if row is not None else None
+    return BARE_CLIENT.of(row) if row is not None else None
 
 
-def authenticate(request: ProtocolRequest, endpoint: str) -> StoredClient:
+def authenticate(request: ProtocolRequest, endpoint: str) -> ClientRules:
     """Return the client that made the request.
 
     :raises InvalidClientError: for unknown, disabled and wrong alike.
@@ -72,8 +66,8 @@ def authenticate(request: ProtocolRequest, endpoint: str) -> StoredClient:
 
 
 def _accepted(
-    client: StoredClient | None, method: str, request: ProtocolRequest, endpoint: str
-) -> StoredClient:
+    client: ClientRules | None, method: str, request: ProtocolRequest, endpoint: str
+) -> ClientRules:
     """Return a client that proved who it is, if it did so as it is registered."""
     if client is None or not client.check_endpoint_auth_method(method, endpoint):
         raise refused()
@@ -81,7 +75,7 @@ def _accepted(
     return client
 
 
-def _with_secret(client_id: str, secret: str) -> StoredClient | None:
+def _with_secret(client_id: str, secret: str) -> ClientRules | None:
     """Return the client if the secret is its own; none is compared beyond a limit.
 
     Only failures are counted, or every request would write. While there are none, tries under way at one moment are
@@ -103,7 +97,7 @@ def _with_secret(client_id: str, secret: str) -> StoredClient | None:
 class _Failures:
     """A client, and the counters of wrong secrets that one more would move."""
 
-    client: StoredClient | None
+    client: ClientRules | None
     lately: bool
     counters: tuple[str, str]
 
@@ -138,8 +132,8 @@ def _failures(client_id: str) -> _Failures:
     for key, count, limit in zip(counters, (row.of_client or 0, row.of_address or 0), limits, strict=True):
         if count >= limit:
             raise TooManyAttempts(throttle.seconds_left(key, FAILURE_WINDOW))
-    client = StoredClient(row) if row.id is not None else None
-    return _Failures(client, bool(row.of_client or row.of_address), counters)
+    client, *failures = split(row, BARE_CLIENT)
+    return _Failures(client if client.id is not None else None, any(failures), counters)
 
 
 def refused() -> InvalidClientError:
