@@ -361,7 +361,8 @@ def running(
             }
             return {key: ",".join(v) if isinstance(v, tuple) else str(v) for key, v in given.items()}
 
-        arguments = ["--workers", "2", "--threads", str(THREADS), "wsgi:app"]
+        shipped = ["--config", "python:idprotect.gunicorn_settings"]
+        arguments = [*shipped, "--workers", "2", "--threads", str(THREADS), "wsgi:app"]
         server = stack.enter_context(gunicorn(arguments, environment, name="localhost", ready="/health"))
         world = worlds[0]
         crowd = stack.enter_context(ThreadPoolExecutor(2 * THREADS))
