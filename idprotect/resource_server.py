@@ -99,6 +99,8 @@ class JwtAccessTokens(JWTBearerTokenValidator):  # type: ignore[misc]
             token = jwt.decode(token_string, self._keys(header.get("kid")), ALGORITHMS)
             if "cnf" in token.claims:
                 raise InvalidTokenError()  # bound to a key (RFC 9449), which nobody proves here
+            if "cnf" in token.claims:
+                raise InvalidTokenError()  # bound to a key, whose proof nobody looks at here (RFC 9449 section 7.1)
             return JWTAccessTokenClaims(token.claims, token.header, self._claims)
         except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidTokenError() from error

@@ -6,6 +6,7 @@ random requests are tried for each database.
 """
 
 import io
+import json
 import os
 import re
 import time
@@ -22,8 +23,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from idprotect import clock, migrations, protection, users
+from idprotect import clients, clock, migrations, protection, users
 from idprotect.models import Authenticator, SignIn, session
+from idprotect.registration import OWN_SCOPES, Registration
 from idprotect.runtime import runtime
 from tests.oidc.conftest import POLICIES
 from tests.oidc.server import CALLBACK, CHALLENGE, ISSUER, Application, Person, Server, basic
@@ -94,6 +96,7 @@ class Target:
     jars: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    own_token: str = ""
 
     def send(
         self,
@@ -211,6 +214,13 @@ def populate(target: Target) -> None:
     tokens = target.application.tokens(somebody)
     target.tokens += [tokens["access_token"], tokens["refresh_token"], tokens["id_token"]]
     target.jars.append(jar_of(somebody))
+    with target.server.arranging():
+        every = " ".join(OWN_SCOPES)
+        wanted = Registration(client_name="Machine", grant_types=("client_credentials",), scope=every)
+        client, secret = clients.create(wanted, by="test")
+        machine = Application(target.server, client.id, secret or "", "client_secret_basic", "")
+    answer = machine.post("/token", grant_type="client_credentials", scope=every)
+    target.own_token = answer.get_json()["access_token"]
     with target.server.arranging():
         target.ids += [row.id for row in session().query(SignIn).limit(3)]
         target.ids += [row.id for row in session().query(Authenticator).limit(3)]
@@ -487,6 +497,14 @@ def test_odd_bytes_are_no_error_of_ours_anywhere(target: Target, where: str) -> 
             target.send(method, path, query, body, headers)
 
 
+def test_odd_bytes_in_a_query_are_refused_to_applications_too(target: Target) -> None:
+    """Section 9: whoever has a token gets past the first door, and to where the query is read."""
+    headers = [("Authorization", f"Bearer {target.own_token}".encode())]
+    for path in (b"/api/v1/audit-events", b"/ssf/stream"):
+        assert target.send("GET", path, headers=headers).status == 200
+        assert target.send("GET", path, b"x=\xff\xfe", headers=headers).status == 400
+
+
 def test_what_is_too_large_is_refused(target: Target) -> None:
     """Section 14: 400, 413, 414 or 431, before costly work."""
     form, application = [("Content-Type", FORM.encode())], target.application
@@ -721,13 +739,47 @@ _headers = st.sampled_from(
 )
 
 
+#: What JSON bodies are made of: members that our interfaces know, with values that they do not expect.
+_members = st.sampled_from(
+    [
+        *("stream_id", "delivery", "method", "endpoint_url", "authorization_header", "events_requested"),
+        *("description", "status", "reason", "subject", "format", "iss", "sub", "state"),
+        *("ack", "setErrs", "maxEvents", "returnImmediately"),
+        *(
+            "id",
+            "username",
+            "level",
+            "title",
+            "about",
+            "sign_in",
+            "source",
+            "reasons",
+            "by",
+            "note",
+            "policies",
+        ),
+        *("client_name", "redirect_uris", "jwks", "grant_types", "token_endpoint_auth_method"),
+    ]
+)
+_texts = st.sampled_from(
+    ["urn:ietf:rfc:8935", "urn:ietf:rfc:8936", "iss_sub", "paused", "high", CALLBACK, ISSUER]
+)
+_scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _texts, st.text(max_size=20))
+_json = st.recursive(
+    _scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_members, inner, max_size=4)),
+    max_leaves=8,
+)
+
+
 @st.composite
 def hostile_requests(draw: st.DrawFn) -> dict[str, Any]:
     """Return a request that is nearly right, or not at all."""
     index = st.integers(0, 200)
     return {
         "rule": draw(index),
-        "method": draw(st.sampled_from(["GET", "POST", "POST", "HEAD", "OPTIONS", "PUT"])),
+        "method": draw(st.sampled_from(["GET", "POST", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])),
+        "json": draw(st.one_of(st.none(), _json)),
         "ids": draw(st.lists(st.one_of(index, _bytes), min_size=2, max_size=2)),
         "pairs": draw(
             st.lists(st.tuples(st.one_of(_names, _bytes), st.one_of(_good, _bytes, index)), max_size=8)
@@ -736,7 +788,7 @@ def hostile_requests(draw: st.DrawFn) -> dict[str, Any]:
         "whole": draw(st.booleans()),
         "quoted": draw(st.booleans()),
         "jar": draw(st.one_of(st.none(), index)),
-        "credentials": draw(st.sampled_from(["basic", "post", "bearer", "none"])),
+        "credentials": draw(st.sampled_from(["basic", "post", "bearer", "own", "own", "none"])),
         "headers": draw(st.lists(st.tuples(_headers, _bytes), max_size=3)),
         "type": draw(
             st.sampled_from([FORM, FORM, FORM, "application/json", "multipart/form-data; boundary=b", ""])
@@ -778,13 +830,19 @@ def test_no_request_gets_an_error_of_ours(target: Target) -> None:
             headers.append(("Authorization", header.encode()))
         elif request["credentials"] == "bearer":
             headers.append(("Authorization", b"Bearer " + target.tokens[1].encode()))
+        elif request["credentials"] == "own":
+            headers.append(("Authorization", b"Bearer " + target.own_token.encode()))
         elif request["credentials"] == "post":
             pairs.append((b"client_id", target.post_application.id.encode()))
             pairs.append((b"client_secret", target.post_application.secret.encode()))
         headers += [(name, odd.replace(b"\r", b"").replace(b"\n", b"")) for name, odd in request["headers"]]
         encode = (lambda odd: quote_from_bytes(odd).encode()) if request["quoted"] else (lambda odd: odd)
         data = b"&".join(encode(name) + b"=" + encode(text) for name, text in pairs)
-        if request["in_body"]:
+        if request["json"] is not None:
+            body = json.dumps(request["json"]).encode("utf-8", "surrogatepass")
+            headers[0] = ("Content-Type", b"application/json")
+            target.send(request["method"], path, b"", body, headers)
+        elif request["in_body"]:
             target.send(request["method"], path, b"", data, headers)
         else:
             target.send(request["method"], path, data.replace(b"\r", b"").replace(b"\n", b""), b"", headers)

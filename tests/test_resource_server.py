@@ -236,9 +236,9 @@ def test_an_issuer_that_does_not_answer_lets_nobody_in() -> None:
         assert app.test_client().get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 503
 
 
-@pytest.mark.parametrize("changed", ["key", "aud", "iss", "exp", "typ", "alg"])
+@pytest.mark.parametrize("changed", ["key", "aud", "iss", "exp", "typ", "alg", "cnf"])
 def test_a_token_that_is_not_ours_opens_nothing(provider: Provider, changed: str) -> None:
-    """O 9068 section 4: signature, audience, issuer, expiry and type are all looked at."""
+    """O 9068 section 4: signature, audience, issuer, expiry and type are looked at; a token bound to a key is no bearer's."""
     ada = provider.person()
     good = token_of(provider, ada, registered(provider, "JWT"))
     with provider.arranging():
@@ -259,6 +259,8 @@ def test_a_token_that_is_not_ours_opens_nothing(provider: Provider, changed: str
         return
     elif changed == "typ":
         del header["typ"]
+    elif changed == "cnf":
+        claims["cnf"] = {"jkt": "a key that nobody proves to hold"}
     else:
         claims[changed] = {"aud": "https://other.example", "iss": "https://other.example", "exp": 1}[changed]
     assert status() == 401

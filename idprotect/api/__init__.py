@@ -94,6 +94,8 @@ def _bound() -> None:
     request.max_content_length = LARGEST_BODY
     if len(request.query_string) > LONGEST_QUERY:
         raise Problem(HTTPStatus.BAD_REQUEST, "The address is too long.")
+    if not request.query_string.isascii():  # Werkzeug would raise on what is no UTF-8
+        raise Problem(HTTPStatus.BAD_REQUEST, "The address has bytes that no address has.")
 
 
 def _finish(response: Response) -> Response:
