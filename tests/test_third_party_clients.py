@@ -1,4 +1,4 @@
-"""Unmodified third-party clients finish a login: discovery, code and PKCE, ID token, userinfo, refresh.
+"""Unmodified third-party clients: discovery, code and PKCE, ID token, userinfo, refresh, and the way out.
 
 Each of them validates what it gets by its own reading of the standards, which is not ours.
 """
@@ -18,6 +18,7 @@ import pytest
 import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
+from idpyoidc.client.defaults import DEFAULT_OIDC_SERVICES
 from idpyoidc.client.rp_handler import RPHandler
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -43,6 +44,7 @@ class Registered:
     secret: str | None
     redirect_uri: str
     user_id: str
+    browser: Browser | None = None
 
     def log_in(self, url: str) -> str:
         """Play the browser: go where the application sends it, sign in, and return where it ends up."""
@@ -54,7 +56,15 @@ class Registered:
             browser.prove(pyotp.TOTP(self.world.seed()).now())
         if browser.step == "consent":
             browser.submit(button="allow")
+        self.browser = browser
         return self.ended(browser)
+
+    def log_out(self, url: str) -> None:
+        """Go where the application sends whoever leaves; its own ID token is enough, so nobody is asked."""
+        assert self.browser is not None
+        ended = self.browser.get(url).page.url
+        assert ended.split("?")[0] == self.redirect_uri, ended
+        assert self.browser.get("/account").step == "sign_in"
 
     def ended(self, browser: Browser) -> str:
         """Return where the browser ended up, which is the application."""
@@ -85,7 +95,12 @@ def register(make_world: Callable[..., World], callback: str) -> Callable[..., R
         world.relying_party_url = callback
         user_id = world.make_user(name="Ada Lovelace", authenticators=("totp",))
         with world.arranging():
-            registration = Registration(client_name="Third party", redirect_uris=(callback,), **options)
+            registration = Registration(
+                client_name="Third party",
+                redirect_uris=(callback,),
+                post_logout_redirect_uris=(callback,),
+                **options,
+            )
             client, secret = clients.create(registration, by="test")
             return Registered(world, client.id, secret, callback, user_id)
 
@@ -167,7 +182,7 @@ def test_what_the_console_has_to_paste_finishes_a_login(
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 def test_idpyoidc_finishes_a_login(register: Callable[..., Registered], method: str) -> None:
-    """C001, C002, C003: the handler of relying parties that comes with idpyoidc, which knows no public clients."""
+    """C001, C002, C003, C005: the handler of relying parties that comes with idpyoidc, which knows no public clients."""
     registered = register(token_endpoint_auth_method=method)
     registered.world.apply(MFA_POLICY)
     handler = idpyoidc(registered, method)
@@ -184,6 +199,8 @@ def test_idpyoidc_finishes_a_login(register: Callable[..., Registered], method: 
     refreshed = handler.refresh_access_token(answer["state"])
     assert refreshed["access_token"] != before
     assert handler.get_user_info(answer["state"])["sub"] == registered.user_id
+    left = handler.close(answer["state"], issuer, post_logout_redirect_uri=registered.redirect_uri)
+    registered.log_out(left["url"])
 
 
 def idpyoidc(registered: Registered, method: str) -> RPHandler:
@@ -204,6 +221,10 @@ def idpyoidc(registered: Registered, method: str) -> RPHandler:
         "client_authn_methods": [method, "bearer_header"],
         "request_args": {"scope": SCOPE.split()},
         "add_ons": {"pkce": pkce},
+        "services": {
+            **DEFAULT_OIDC_SERVICES,
+            "end_session": {"class": "idpyoidc.client.oidc.end_session.EndSession"},
+        },
     }
     return RPHandler(
         base_url=registered.redirect_uri,
@@ -269,7 +290,7 @@ def openid_client(
 def test_openid_client_finishes_a_login(
     register: Callable[..., Registered], node_folder: Path, kind: str
 ) -> None:
-    """C001, C002, C003: openid-client 6 on node, which checks iss, state, nonce, at_hash and the signature itself."""
+    """C001, C002, C003, C005: openid-client 6 on node checks iss, state, nonce, at_hash and the signature itself."""
     method = "none" if kind == "public" else "client_secret_basic"
     registered = register(token_endpoint_auth_method=method, id_token_at_refresh=kind == "confidential")
     got = openid_client(node_folder, registered, registered.log_in)
@@ -279,6 +300,7 @@ def test_openid_client_finishes_a_login(
     assert got["userinfo"] == got["again"]
     assert got["userinfo"]["name"] == "Ada Lovelace"
     assert got["revoked"] == "invalid_grant"
+    registered.log_out(got["endSession"])
     if kind == "confidential":
         assert got["introspection"]["active"] is True
         assert got["introspection"]["client_id"] == registered.id

@@ -42,7 +42,11 @@ try {
   const introspection = clientSecret ? await client.tokenIntrospection(config, refreshed.access_token) : null
   await client.tokenRevocation(config, refreshed.refresh_token)
   const revoked = await client.refreshTokenGrant(config, refreshed.refresh_token).catch((error) => error.error)
-  say({ claims, userinfo, again, refreshed: refreshed.claims(), introspection, revoked })
+  const endSession = client.buildEndSessionUrl(config, {
+    id_token_hint: tokens.id_token,
+    post_logout_redirect_uri: redirectUri,
+  }).href
+  say({ endSession, claims, userinfo, again, refreshed: refreshed.claims(), introspection, revoked })
 } catch (error) {
   say({ error: error.error ?? String(error), code: error.code })
 }
