@@ -7,6 +7,7 @@ from idprotect import pages
 from idprotect.web import (
     account,
     authorize,
+    cross_origin,
     device,
     digest,
     end_session,
@@ -111,6 +112,7 @@ def create_blueprint() -> Blueprint:
         blueprint.add_url_rule(path, endpoint, view, methods=methods)
     pages.attach(blueprint)
     blueprint.before_request(_guard)
+    blueprint.after_request(cross_origin.allow)
     return blueprint
 
 

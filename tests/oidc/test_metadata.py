@@ -120,7 +120,7 @@ def test_keys_are_public_and_strong(server: Server) -> None:
 
 
 def test_public_documents_may_be_cached_and_read_by_scripts(server: Server) -> None:
-    """C Discovery: cacheable for minutes, so that a rotation is seen; CORS here and nowhere else."""
+    """C Discovery: cacheable for minutes, so that a rotation is seen; CORS for everybody here and nowhere else."""
     for path in (*DOCUMENTS, "/jwks"):
         response = server.send("GET", path, headers={"Origin": "https://app.example"})
         assert response.headers["Access-Control-Allow-Origin"] == "*"
