@@ -3,6 +3,7 @@
 A delivery is claimed by one conditional write before it is sent, so several workers share the work.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from sqlalchemy import func, select, update
 from idprotect import clock
 from idprotect.models import Delivery, add, new_id, rows_changed, session
 from idprotect.senders import SendError
+
+log = logging.getLogger("idprotect.deliveries")
 
 #: How long to wait after each try that failed; after the last one it is given up.
 WAITS: Sequence[timedelta] = (
@@ -94,14 +97,12 @@ def claim() -> Delivery | None:
 def send(kinds: Mapping[str, Kind], delivery: Delivery) -> bool:
     """Send one that was claimed, and write down what came of it. Commits."""
     kind = kinds[delivery.kind]
-    call = kind.prepare(delivery)
-    session().commit()  # nothing is held while the other side takes its time
-    is_taken, answer = _answer(call)
+    is_taken, answer = _try(kind, delivery)
     delivery.answer = answer[:LONGEST_ANSWER]
     if is_taken:
         delivery.delivered_at, delivery.due_at = clock.now(), None
         kind.taken(delivery)
-    elif call is None or delivery.tries > len(WAITS):
+    elif answer == NOT_WANTED or delivery.tries > len(WAITS):
         delivery.due_at = None
         kind.given_up(delivery)
     else:
@@ -110,10 +111,17 @@ def send(kinds: Mapping[str, Kind], delivery: Delivery) -> bool:
     return is_taken
 
 
-def _answer(call: Callable[[], str] | None) -> tuple[bool, str]:
-    if call is None:
-        return False, NOT_WANTED
+def _try(kind: Kind, delivery: Delivery) -> tuple[bool, str]:
+    """Return whether it was taken, and the answer. What is wrong with one delivery keeps no other waiting."""
+    its_id = delivery.id
     try:
-        return True, call()
+        call = kind.prepare(delivery)
+        session().commit()  # nothing is held while the other side takes its time
+        return (True, call()) if call is not None else (False, NOT_WANTED)
     except SendError as error:
+        session().rollback()
         return False, str(error)
+    except Exception as error:
+        session().rollback()
+        log.exception("delivery %s failed", its_id)
+        return False, type(error).__name__
