@@ -90,7 +90,7 @@ def set_subject(client: Client, stream: SignalStream, wanted: Any, *, told: bool
 def verify(stream: SignalStream, wanted: Any) -> None:
     """Send a verification event (section 8.1.4.2).
 
-    :raises InvalidStream: for a state that is too long.
+    :raises InvalidStream: for a state that is no text, or too long.
     """
     state = _text(_object(wanted), "state")
     telling.put_verification(stream, state)
@@ -136,7 +136,7 @@ def _set(stream: SignalStream, wanted: Mapping[str, Any]) -> None:
     values: dict[str, Any] = {}
     if "events_requested" in wanted:
         events = wanted["events_requested"]
-        if not isinstance(events, list) or len(events) > 100 or not all(isinstance(e, str) for e in events):
+        if not isinstance(events, list) or len(events) > 100 or not all(map(is_text, events)):
             raise InvalidStream("events_requested is a list of event types.")
         values["events"] = list(dict.fromkeys(event[:256] for event in events))
     if "description" in wanted:
@@ -184,10 +184,13 @@ def _object(value: Any) -> Mapping[str, Any]:
     return value
 
 
+def is_text(value: Any) -> bool:
+    """Whether it is text that can be stored and sent: JSON lets control characters and half surrogates through."""
+    return isinstance(value, str) and value.isprintable()
+
+
 def _text(wanted: Any, name: str) -> str | None:
     value = wanted.get(name)
-    if value is not None and not (
-        isinstance(value, str) and len(value) <= LONGEST_TEXT and "\0" not in value
-    ):
-        raise InvalidStream(f"{name} is a text of at most {LONGEST_TEXT} characters.")
+    if value is not None and not (is_text(value) and len(value) <= LONGEST_TEXT):
+        raise InvalidStream(f"{name} is printable text of at most {LONGEST_TEXT} characters.")
     return value or None

@@ -108,11 +108,7 @@ def _poll(client: Client) -> Answer:
         wanted.get("maxEvents", telling.MOST_SETS),
     )
     named = [*taken, *failed] if isinstance(taken, list) and isinstance(failed, dict) else None
-    if (
-        named is None
-        or len(named) > 1000
-        or not all(isinstance(one, str) and "\0" not in one for one in named)
-    ):
+    if named is None or len(named) > 1000 or not all(map(streams.is_text, named)):
         raise InvalidStream("ack is a list and setErrs an object of jti.")
     if isinstance(most, bool) or not isinstance(most, int) or most < 0:
         raise InvalidStream("maxEvents is a number.")

@@ -288,6 +288,8 @@ def test_a_stream_is_made_read_changed_and_deleted(listen: Listen) -> None:
         {"events_requested": [1]},
         {"description": "x" * 2000},
         {"description": "\0"},
+        {"description": "\ud800"},
+        {"events_requested": ["\ud800"]},
     ],
 )
 def test_a_stream_that_cannot_be_is_refused(listen: Listen, wanted: Any) -> None:
@@ -351,6 +353,18 @@ def test_a_stream_is_verified_on_demand(listen: Listen) -> None:
     assert notes.heard[0].sub is None
 
 
+@pytest.mark.parametrize("text", ["\ud800", "\0", "\n", "x" * 2000, 7])
+def test_what_cannot_be_written_is_refused(provider: Provider, listen: Listen, text: Any) -> None:
+    """C018: 400, and nothing waits that could not be signed."""
+    notes = listen().subscribe()
+    assert notes.ask("POST", "verification", {"stream_id": notes.stream_id, "state": text}).status_code == 400
+    paused = {"stream_id": notes.stream_id, "status": "paused", "reason": text}
+    assert notes.ask("POST", "status", paused).status_code == 400
+    named = {"params": {"stream_id": notes.stream_id}}
+    assert notes.ask("GET", "status", **named).json()["status"] == "enabled"
+    assert notes.types() == []
+
+
 def test_metadata_tells_where_everything_is(provider: Provider) -> None:
     """C018: SSF 7.1."""
     told = requests.get(f"{provider.issuer}/.well-known/ssf-configuration", timeout=10).json()
@@ -378,7 +392,18 @@ def test_only_an_application_that_may_has_a_stream(provider: Provider, listen: L
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"x", b"[]", b'{"ack": 1}', b'{"ack": [1]}', b'{"maxEvents": "x"}', b'{"setErrs": []}']
+    "body",
+    [
+        b"",
+        b"x",
+        b"[]",
+        b'{"ack": 1}',
+        b'{"ack": [1]}',
+        b'{"ack": ["\\ud800"]}',
+        b'{"setErrs": {"\\ud800": {}}}',
+        b'{"maxEvents": "x"}',
+        b'{"setErrs": []}',
+    ],
 )
 def test_a_poll_that_cannot_be_understood(listen: Listen, body: bytes) -> None:
     """C018: 400, and nothing is taken."""
