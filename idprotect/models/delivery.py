@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text
+from sqlalchemy import Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
 from idprotect.models.base import Base, new_id
+
+#: Few of the deliveries of one recipient wait, however many are kept for the log.
+_WAITS = text("due_at IS NOT NULL")
 
 
 class Delivery(Base):
@@ -34,7 +37,10 @@ class Delivery(Base):
     delivered_at: Mapped[datetime | None]
     answer: Mapped[str] = mapped_column(String(128), default="")
 
-    __table_args__ = (Index("ix_idprotect_delivery_recipient", "recipient", "created_at"),)
+    __table_args__ = (
+        Index("ix_idprotect_delivery_recipient", "recipient", "created_at"),
+        Index("ix_idprotect_delivery_waiting", "recipient", sqlite_where=_WAITS, postgresql_where=_WAITS),
+    )
 
     @property
     def state(self) -> str:
@@ -77,6 +83,7 @@ class SignalStream(Base):
     :ivar authorization: the header sent along, encrypted.
     :ivar events: types of events, as they were requested.
     :ivar removed_users: of whom it does not want to hear.
+    :ivar verified_at: when it asked for a verification last.
     """
 
     __tablename__ = "idprotect_signal_stream"
@@ -90,6 +97,7 @@ class SignalStream(Base):
     status: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(Text)
     removed_users: Mapped[list[str]]
+    verified_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
     @property

@@ -1,13 +1,14 @@
 """What one application has asked for: its stream, how it is delivered, whom it is about (SSF section 8.1)."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from idprotect import clock, redirect_uris
 from idprotect.errors import InteractionError
-from idprotect.models import Client, Delivery, SignalStream, session
+from idprotect.models import Client, Delivery, SignalStream, rows_changed, session
 from idprotect.oidc import subjects
 from idprotect.runtime import runtime, settings
 from idprotect.shared_signals import telling
@@ -22,6 +23,10 @@ MIN_VERIFICATION_INTERVAL = 60
 
 class InvalidStream(InteractionError):
     """What was asked for cannot be done; the message says why."""
+
+
+class TooOften(InteractionError):
+    """A verification was asked for a moment ago."""
 
 
 class StreamExists(InteractionError):
@@ -91,8 +96,16 @@ def verify(stream: SignalStream, wanted: Any) -> None:
     """Send a verification event (section 8.1.4.2).
 
     :raises InvalidStream: for a state that is no text, or too long.
+    :raises TooOften: within :data:`MIN_VERIFICATION_INTERVAL` of the one before (section 8.1.1).
     """
-    state = _text(_object(wanted), "state")
+    state, now = _text(_object(wanted), "state"), clock.now()
+    is_time = or_(
+        SignalStream.verified_at.is_(None),
+        SignalStream.verified_at <= now - timedelta(seconds=MIN_VERIFICATION_INTERVAL),
+    )
+    asked = update(SignalStream).where(SignalStream.id == stream.id, is_time)
+    if not rows_changed(asked.values(verified_at=now)):
+        raise TooOften(f"Between two verifications are {MIN_VERIFICATION_INTERVAL} seconds.")
     telling.put_verification(stream, state)
 
 

@@ -1,12 +1,13 @@
 """From what happened to the outbox, in one transaction; and from there to the application, as a signed event."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 
 from idprotect import audit, clock, deliveries, sessions
 from idprotect.audit import Event
@@ -19,10 +20,14 @@ from idprotect.senders import SendError
 from idprotect.senders.outgoing import post
 from idprotect.shared_signals import events
 
+log = logging.getLogger("idprotect.shared_signals")
+
 KIND = "signal"
 BOUND_TO = "signal-stream"
 #: What nobody fetched, or waits for a paused stream, is kept for so long.
 KEPT = timedelta(days=7)
+#: So much may wait for one stream; what happens then is not told.
+MOST_WAITING = 10_000
 #: In one answer to a poll.
 MOST_SETS = 100
 
@@ -80,14 +85,27 @@ def put_verification(stream: SignalStream, state: str | None) -> None:
 
 
 def _queue(stream: SignalStream, content: Mapping[str, Any]) -> None:
+    if not _has_room(stream):
+        log.warning("stream %s is full: an event is not told", stream.id)
+        return
     is_held = not stream.is_pushed or stream.status == "paused"
     deliveries.put(KIND, stream.id, content, due_at=clock.now() + KEPT if is_held else None)
 
 
+def _has_room(stream: SignalStream) -> bool:
+    last = select(Delivery.id).where(*_waiting(stream)).offset(MOST_WAITING - 1).limit(1)
+    with session().no_autoflush:
+        return session().scalar(last) is None
+
+
+def _waiting(stream: SignalStream) -> tuple[ColumnElement[bool], ...]:
+    return Delivery.recipient == stream.id, Delivery.kind == KIND, Delivery.due_at.is_not(None)
+
+
 def drop(stream: SignalStream) -> None:
     """Let nothing wait for a stream any more."""
-    waiting = (Delivery.recipient == stream.id, Delivery.due_at.is_not(None))
-    session().execute(update(Delivery).where(*waiting).values(due_at=None, answer=deliveries.NOT_WANTED))
+    dropped = update(Delivery).where(*_waiting(stream))
+    session().execute(dropped.values(due_at=None, answer=deliveries.NOT_WANTED))
 
 
 def poll(stream: SignalStream, taken: Sequence[str], most: int) -> tuple[dict[str, str], bool]:

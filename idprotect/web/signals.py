@@ -13,7 +13,7 @@ from idprotect.models import Client, SignalStream, session
 from idprotect.oidc import client_credentials
 from idprotect.registration import SIGNALS
 from idprotect.shared_signals import streams, telling
-from idprotect.shared_signals.streams import InvalidStream, StreamExists
+from idprotect.shared_signals.streams import MIN_VERIFICATION_INTERVAL, InvalidStream, StreamExists, TooOften
 
 Answer = tuple[int, Any]
 NO_CONTENT: Answer = 204, None
@@ -142,6 +142,10 @@ def _answer(respond: Callable[[Client], Answer]) -> Response:
         return _error(400, error.message)
     except StreamExists as error:
         return _error(409, error.message)
+    except TooOften as error:
+        refused = _error(429, error.message)
+        refused.headers["Retry-After"] = str(MIN_VERIFICATION_INTERVAL)
+        return refused
     response = jsonify(document) if document is not None else Response()
     response.status_code = status_code
     response.headers["Cache-Control"] = "no-store"

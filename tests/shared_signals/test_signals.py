@@ -17,6 +17,7 @@ from idprotect import users
 from idprotect.issuer import InvalidToken
 from idprotect.models import Delivery, session
 from idprotect.runtime import runtime
+from idprotect.shared_signals import telling
 from idprotect.signals_receiver import Receiver, SecurityEvent
 from idprotect.testing import Application, Person, Provider, running, serve
 
@@ -351,6 +352,33 @@ def test_a_stream_is_verified_on_demand(listen: Listen) -> None:
     assert notes.types() == [receiver.VERIFICATION]
     assert notes.heard[0].members == {"state": "a state"}
     assert notes.heard[0].sub is None
+
+
+def test_verifications_have_their_interval(provider: Provider, listen: Listen) -> None:
+    """C018: SSF 8.1.1: 429 before min_verification_interval has gone by, and nothing is sent."""
+    notes = listen().subscribe()
+    wanted = {"stream_id": notes.stream_id}
+    assert notes.ask("POST", "verification", wanted).status_code == 204
+    refused = notes.ask("POST", "verification", wanted)
+    told = notes.ask("GET", "stream").json()[0]["min_verification_interval"]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, str(told))
+    with provider.later(seconds=told):
+        assert notes.ask("POST", "verification", wanted).status_code == 204
+        assert notes.types() == [receiver.VERIFICATION] * 2
+
+
+def test_a_stream_that_nobody_fetches_does_not_grow_for_ever(
+    provider: Provider, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C018: what is beyond the limit is not told; what waits, is, and then there is room again."""
+    monkeypatch.setattr(telling, "MOST_WAITING", 2)
+    notes, ada = listen().subscribe(POLL), provider.person()
+    notes.sign_in(ada)
+    for enabled in (False, True, False):
+        ada.act(users.set_enabled, enabled, "admin")
+    assert len(notes.poll()) == 2
+    ada.act(users.set_enabled, True, "admin")
+    assert notes.poll() == [receiver.ACCOUNT_ENABLED]
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\0", "\n", "x" * 2000, 7])

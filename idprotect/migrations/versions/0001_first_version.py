@@ -212,6 +212,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_idprotect_delivery_created_at"), ["created_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_idprotect_delivery_due_at"), ["due_at"], unique=False)
         batch_op.create_index("ix_idprotect_delivery_recipient", ["recipient", "created_at"], unique=False)
+        batch_op.create_index(
+            "ix_idprotect_delivery_waiting",
+            ["recipient"],
+            unique=False,
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
 
     op.create_table(
         "idprotect_pairwise_subject",
@@ -232,6 +239,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("removed_users", sa.JSON(), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("client_id"),
@@ -705,6 +713,7 @@ def downgrade() -> None:
     op.drop_table("idprotect_webhook")
     op.drop_table("idprotect_signal_stream")
     with op.batch_alter_table("idprotect_delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_idprotect_delivery_waiting")
         batch_op.drop_index("ix_idprotect_delivery_recipient")
         batch_op.drop_index(batch_op.f("ix_idprotect_delivery_due_at"))
         batch_op.drop_index(batch_op.f("ix_idprotect_delivery_created_at"))
