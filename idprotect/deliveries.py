@@ -14,6 +14,7 @@ from flask import g
 from sqlalchemy import func, select, update
 
 from idprotect import clock
+from idprotect.errors import IDProtectError
 from idprotect.models import Delivery, add, new_id, rows_changed, session
 from idprotect.senders import SendError
 
@@ -34,12 +35,23 @@ LONGEST_ANSWER = 128
 NOT_WANTED = "no longer wanted"
 
 
+class Held(IDProtectError):
+    """The recipient wants to hear of it later, which is no failed try.
+
+    :param until: when to look again.
+    """
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"held until {until}")
+        self.until = until
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of delivery.
 
     :param prepare: reads what is needed, and returns what sends it without the database: the answer, for the log.
-        It raises SendError when it was not taken. None: nobody wants it any more.
+        It raises SendError when it was not taken. None: nobody wants it any more. It may raise Held itself.
     :param taken: told after it was taken.
     :param given_up: told after the last try.
     """
@@ -59,6 +71,13 @@ def put(kind: str, recipient: str, content: Mapping[str, Any], *, due_at: dateti
     add(Delivery, {**row, "created_at": now, "due_at": due_at or now})
     g.idprotect_deliveries = True
     return its_id
+
+
+def move(kind: str, recipient: str, due_at: datetime) -> None:
+    """Let all that waits for a recipient be sent at another time."""
+    waiting = (Delivery.recipient == recipient, Delivery.kind == kind, Delivery.due_at.is_not(None))
+    session().execute(update(Delivery).where(*waiting).values(due_at=due_at))
+    g.idprotect_deliveries = True
 
 
 def deliver_due(kinds: Mapping[str, Kind], seconds: float = 60) -> dict[str, int]:
@@ -97,7 +116,13 @@ def claim() -> Delivery | None:
 def send(kinds: Mapping[str, Kind], delivery: Delivery) -> bool:
     """Send one that was claimed, and write down what came of it. Commits."""
     kind = kinds[delivery.kind]
-    is_taken, answer = _try(kind, delivery)
+    try:
+        is_taken, answer = _try(kind, delivery)
+    except Held as held:
+        session().rollback()
+        delivery.due_at, delivery.tries = held.until, delivery.tries - 1
+        session().commit()
+        return False
     delivery.answer = answer[:LONGEST_ANSWER]
     if is_taken:
         delivery.delivered_at, delivery.due_at = clock.now(), None
@@ -118,6 +143,8 @@ def _try(kind: Kind, delivery: Delivery) -> tuple[bool, str]:
         call = kind.prepare(delivery)
         session().commit()  # nothing is held while the other side takes its time
         return (True, call()) if call is not None else (False, NOT_WANTED)
+    except Held:
+        raise
     except SendError as error:
         session().rollback()
         return False, str(error)

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 
 from idprotect import clock, redirect_uris
 from idprotect.errors import InteractionError
-from idprotect.models import Client, Delivery, SignalStream, rows_changed, session
+from idprotect.models import Client, SignalStream, rows_changed, session
 from idprotect.oidc import subjects
 from idprotect.runtime import runtime, settings
 from idprotect.shared_signals import telling
@@ -61,7 +61,10 @@ def change(stream: SignalStream, wanted: Any, *, replace: bool) -> None:
     defaults: dict[str, Any] = {"events_requested": [], "description": None} if replace else {}
     if replace and "delivery" not in _object(wanted):
         raise InvalidStream("delivery is missing.")
+    was_pushed = stream.is_pushed
     _set(stream, {**defaults, **_object(wanted)})
+    if stream.is_pushed != was_pushed:
+        telling.reschedule(stream)
 
 
 def delete(stream: SignalStream) -> None:
@@ -78,9 +81,8 @@ def set_status(stream: SignalStream, wanted: Any) -> None:
     stream.status, stream.reason = status, reason
     if status == "disabled":
         telling.drop(stream)
-    elif status == "enabled" and stream.is_pushed:
-        waiting = (Delivery.recipient == stream.id, Delivery.due_at.is_not(None))
-        session().execute(update(Delivery).where(*waiting).values(due_at=clock.now()))
+    else:
+        telling.reschedule(stream)
 
 
 def set_subject(client: Client, stream: SignalStream, wanted: Any, *, told: bool) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -88,8 +88,21 @@ def _queue(stream: SignalStream, content: Mapping[str, Any]) -> None:
     if not _has_room(stream):
         log.warning("stream %s is full: an event is not told", stream.id)
         return
-    is_held = not stream.is_pushed or stream.status == "paused"
-    deliveries.put(KIND, stream.id, content, due_at=clock.now() + KEPT if is_held else None)
+    deliveries.put(KIND, stream.id, content, due_at=_due_at(stream))
+
+
+def reschedule(stream: SignalStream) -> None:
+    """Send what waits, or keep it, as the stream stands now."""
+    deliveries.move(KIND, stream.id, _due_at(stream))
+
+
+def _due_at(stream: SignalStream) -> datetime:
+    return clock.now() if _is_sent(stream) else clock.now() + KEPT
+
+
+def _is_sent(stream: SignalStream) -> bool:
+    """Whether events go out by themselves; else they wait to be fetched, or for the stream to be taken up again."""
+    return stream.is_pushed and stream.status == "enabled"
 
 
 def _has_room(stream: SignalStream) -> bool:
@@ -158,8 +171,11 @@ def _prepare(delivery: Delivery) -> Callable[[], str] | None:
     if stream is None or client is None or not is_allowed(client) or stream.status == "disabled":
         return None
     url = stream.endpoint_url
-    if url is None or stream.status == "paused":
-        return None  # nobody fetched it, or took it up again, for as long as it is kept
+    if url is None or not _is_sent(stream):
+        kept_until = delivery.created_at + KEPT
+        if kept_until <= clock.now():
+            return None
+        raise deliveries.Held(kept_until)
     token, allowed = security_event_token(delivery, client), reach()
     headers = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
     if stream.authorization is not None:

@@ -15,7 +15,7 @@ from joserfc.jwk import RSAKey
 from idprotect import signals_receiver as receiver
 from idprotect import users
 from idprotect.issuer import InvalidToken
-from idprotect.models import Delivery, session
+from idprotect.models import Delivery, SignalStream, session
 from idprotect.runtime import runtime
 from idprotect.shared_signals import telling
 from idprotect.signals_receiver import Receiver, SecurityEvent
@@ -325,6 +325,75 @@ def test_a_stream_can_be_paused_and_disabled(provider: Provider, listen: Listen)
     assert len(notes.types()) == 1
     bad = notes.ask("POST", "status", {"stream_id": notes.stream_id, "status": "asleep"})
     assert bad.status_code == 400
+
+
+def _refused_push(notes: Listening, ada: Person) -> None:
+    """Let one event wait that the application could not take just now."""
+    notes.sign_in(ada)
+    tries: list[str] = []
+
+    @notes.receiver.on(receiver.SESSION_REVOKED)
+    def refuse_once(event: SecurityEvent) -> None:
+        tries.append(event.id)
+        if len(tries) == 1:
+            notes.heard.clear()
+            raise RuntimeError("our database is away")
+
+    ada.end_sessions()
+    assert len(tries) == 1
+
+
+def test_what_waits_is_held_while_a_stream_is_paused(provider: Provider, listen: Listen) -> None:
+    """C018: SSF 8.1.2: also what was to be tried again, for as long as it is kept."""
+    notes, ada = listen().subscribe(), provider.person()
+    _refused_push(notes, ada)
+    notes.ask("POST", "status", {"stream_id": notes.stream_id, "status": "paused"})
+    with provider.later(hours=12):
+        assert notes.types() == []
+        notes.ask("POST", "status", {"stream_id": notes.stream_id, "status": "enabled"})
+        assert notes.types() == [receiver.SESSION_REVOKED]
+
+
+def test_what_is_held_is_not_kept_for_ever(provider: Provider, listen: Listen) -> None:
+    """C018: nobody hears after eight days."""
+    notes, ada = listen().subscribe(), provider.person()
+    _refused_push(notes, ada)
+    notes.ask("POST", "status", {"stream_id": notes.stream_id, "status": "paused"})
+    with provider.later(days=8):
+        assert notes.types() == []
+        notes.ask("POST", "status", {"stream_id": notes.stream_id, "status": "enabled"})
+        assert notes.types() == []
+
+
+def test_a_pause_at_the_moment_of_a_push_loses_nothing(provider: Provider, listen: Listen) -> None:
+    """C018: a worker that comes to a paused stream puts the event back, and counts no try."""
+    notes, ada = listen().subscribe(), provider.person()
+    _refused_push(notes, ada)
+    with provider.app.app_context():
+        session().query(SignalStream).filter_by(id=notes.stream_id).update({"status": "paused"})
+        session().commit()
+    with provider.later(minutes=1):
+        assert notes.types() == []
+    with provider.arranging():
+        (row,) = session().query(Delivery).filter_by(recipient=notes.stream_id)
+        assert (row.state, row.tries) == ("waiting", 1)
+    notes.ask("POST", "status", {"stream_id": notes.stream_id, "status": "enabled"})
+    assert notes.types() == [receiver.SESSION_REVOKED]
+
+
+def test_what_waits_goes_along_to_another_delivery(provider: Provider, listen: Listen) -> None:
+    """C018: from push to poll and back."""
+    notes, ada = listen().subscribe(), provider.person()
+    _refused_push(notes, ada)
+    notes.ask("PATCH", "stream", {"stream_id": notes.stream_id, "delivery": {"method": POLL}})
+    with provider.later(hours=12):
+        assert notes.types() == []
+        assert notes.poll() == [receiver.SESSION_REVOKED]
+    ada.act(users.set_enabled, False, "admin")
+    assert len(notes.types()) == 1
+    pushed = {"method": PUSH, "endpoint_url": notes.url, "authorization_header": HEADER}
+    notes.ask("PATCH", "stream", {"stream_id": notes.stream_id, "delivery": pushed})
+    assert notes.types() == [receiver.SESSION_REVOKED, receiver.ACCOUNT_DISABLED]
 
 
 def test_a_person_can_be_removed_and_added(provider: Provider, listen: Listen) -> None:
