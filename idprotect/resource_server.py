@@ -52,10 +52,14 @@ class Introspection(IntrospectTokenValidator):  # type: ignore[misc]
     """Asks the issuer at every request, so a revocation, or risk, is known at once.
 
     :param client_id: of a client with the scope ``idprotect:introspect``.
+    :param audience: by which the issuer knows this API; tokens for others are not active here. None takes those too.
     """
 
-    def __init__(self, issuer: Issuer | str, client_id: str, client_secret: str) -> None:
+    def __init__(
+        self, issuer: Issuer | str, client_id: str, client_secret: str, *, audience: str | None = None
+    ) -> None:
         super().__init__()
+        self.audience = audience
         self.issuer = issuer if isinstance(issuer, Issuer) else Issuer(issuer)
         self._credentials = client_id, client_secret
 
@@ -67,7 +71,13 @@ class Introspection(IntrospectTokenValidator):  # type: ignore[misc]
             log.error("no introspection: %s", error)
             raise TemporarilyUnavailable() from error
         # A refresh token is no access token, and without a type nobody says that it is one.
-        return said if str(said.get("token_type")).lower() == "bearer" else {"active": False}
+        is_access_token = str(said.get("token_type")).lower() == "bearer"
+        return said if is_access_token and self._is_for_us(said.get("aud")) else {"active": False}
+
+    def _is_for_us(self, aud: object) -> bool:
+        """Whether a token's audience, a string or several (RFC 7662 section 2.2), is this API."""
+        named = aud if isinstance(aud, list) else [aud]
+        return self.audience is None or self.audience in named
 
 
 class JwtAccessTokens(JWTBearerTokenValidator):  # type: ignore[misc]
@@ -97,8 +107,6 @@ class JwtAccessTokens(JWTBearerTokenValidator):  # type: ignore[misc]
             if header.get("typ", "").lower() not in ("at+jwt", "application/at+jwt"):
                 raise InvalidTokenError()  # an ID token is no access token; Authlib lets one without type pass
             token = jwt.decode(token_string, self._keys(header.get("kid")), ALGORITHMS)
-            if "cnf" in token.claims:
-                raise InvalidTokenError()  # bound to a key (RFC 9449), which nobody proves here
             if "cnf" in token.claims:
                 raise InvalidTokenError()  # bound to a key, whose proof nobody looks at here (RFC 9449 section 7.1)
             return JWTAccessTokenClaims(token.claims, token.header, self._claims)

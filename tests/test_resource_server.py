@@ -224,6 +224,34 @@ def test_refresh_and_id_tokens_are_no_access_tokens(provider: Provider) -> None:
             assert call(api(provider, kind), "/name", token[name])[:2] == (401, "invalid_token")
 
 
+def test_an_api_that_knows_its_audience_takes_no_token_for_another(provider: Provider) -> None:
+    """O 9068 section 4, RFC 8707: what somebody sent to another API opens nothing here, by reference either."""
+    asking = provider.application(grant_types=("client_credentials",), scope="idprotect:introspect")
+    secret = asking.client_secret or ""
+    ours = Introspection(provider.issuer, asking.client_id, secret, audience=API)
+    theirs = Introspection(provider.issuer, asking.client_id, secret, audience="https://other.example")
+    token = token_of(provider, provider.person(), registered(provider, "JWT"))
+    assert ours.introspect_token(token)["active"] is True
+    assert theirs.introspect_token(token) == {"active": False}
+
+
+@pytest.mark.parametrize(
+    ("aud", "active"),
+    [(API, True), (["https://other.example", API], True), ([], False), (f"{API}/more", False)]
+    + [(wrong, False) for wrong in (None, 5, {API: True}, [[API]])],
+    ids=str,
+)
+def test_an_audience_is_one_or_several(aud: object, active: bool) -> None:
+    """O 7662 2.2: a string or an array of strings; what is neither names nobody."""
+
+    class Other(Issuer):
+        def introspect(self, *_: object) -> dict[str, Any]:
+            return {"active": True, "token_type": "Bearer", "aud": aud}
+
+    validator = Introspection(Other("https://id.example"), "a", "b", audience=API)
+    assert validator.introspect_token("x")["active"] is active
+
+
 def test_an_issuer_that_does_not_answer_lets_nobody_in() -> None:
     """Unknown is not safe: 503, and no view."""
     for validator in (
