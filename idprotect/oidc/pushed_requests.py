@@ -11,7 +11,8 @@ from sqlalchemy import bindparam, select, update
 from idprotect import clock
 from idprotect.keys import sha256
 from idprotect.models import PushedRequest, add, run, table_of
-from idprotect.oidc import clients, request_objects
+from idprotect.oidc import clients, dpop, request_objects
+from idprotect.oidc.dpop import InvalidDpopProof
 from idprotect.oidc.requests import ProtocolRequest
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -36,6 +37,7 @@ def push(request: ProtocolRequest) -> ProtocolRequest:
 
     :raises InvalidClientError: for whoever is not the client.
     :raises InvalidRequestError: for a reference instead of a request.
+    :raises InvalidDpopProof: for a proof that is not good, or not of the key that the request names.
     """
     client = clients.authenticate(request, "pushed_authorization_request")
     if "request_uri" in request.form:
@@ -45,7 +47,15 @@ def push(request: ProtocolRequest) -> ProtocolRequest:
     pushed = request_objects.resolve(sent)
     if pushed is sent and client.require_signed_request_object:
         raise InvalidRequestError("The request has to be signed.")
+    if request.proofs:
+        _bind(pushed.payload.data, dpop.check(request.proofs, "POST", "/par"))
     return pushed
+
+
+def _bind(parameters: dict[str, str], thumbprint: str) -> None:
+    """Bind the code to a proved key, as if the request had said so itself (RFC 9449 section 10.1)."""
+    if parameters.setdefault("dpop_jkt", thumbprint) != thumbprint:
+        raise InvalidDpopProof("The proof is not by the key of dpop_jkt.")
 
 
 def store(parameters: Mapping[str, str]) -> dict[str, Any]:

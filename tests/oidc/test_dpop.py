@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from authlib.oauth2.rfc6750.errors import InvalidTokenError
@@ -22,7 +23,7 @@ from tests.oidc.signing import KEY, LEFT_OUT, STRANGER, Key, sign
 from tests.oidc.test_client_credentials import service
 from tests.oidc.test_private_key_jwt import EDWARDS, JSON, RSA, signed_by_hand
 
-TOKEN, USERINFO = "https://id.example/token", "https://id.example/userinfo"
+TOKEN, PAR, USERINFO = (f"https://id.example/{name}" for name in ("token", "par", "userinfo"))
 
 
 def ath(token: str) -> str:
@@ -216,6 +217,42 @@ def test_a_code_may_be_bound_before_it_is_issued(application: Application, signe
     assert error_of(redeem(application, signed_in, **wanted)) == (400, "invalid_grant")
     assert error_of(redeem(application, signed_in, proof(key=STRANGER), **wanted)) == (400, "invalid_grant")
     assert redeem(application, signed_in, proof(), **wanted).status_code == 200
+
+
+def pushed(application: Application, *proofs: str, **changes: str | None) -> Any:
+    """Push a request with proofs."""
+    headers = Headers([("DPoP", value) for value in proofs])
+    headers["Authorization"] = basic(application.id, application.secret)
+    return application.server.send("POST", "/par", application.request(**changes), headers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("named", [None, str(KEY.thumbprint())], ids=["proof alone", "beside dpop_jkt"])
+def test_a_proof_with_a_pushed_request_binds_its_code(
+    application: Application, signed_in: Person, named: str | None
+) -> None:
+    """O 9449 10.1: as if the request had said dpop_jkt itself."""
+
+    def code() -> str:
+        answer = pushed(application, proof(htu=PAR), dpop_jkt=named)
+        assert answer.status_code == 201, answer.text
+        query = urlencode({"client_id": application.id, "request_uri": answer.get_json()["request_uri"]})
+        return str(signed_in.go(f"/authorize?{query}").answer["code"])
+
+    form = {"grant_type": "authorization_code", "redirect_uri": application.redirect_uri}
+    form["code_verifier"] = VERIFIER
+    assert error_of(post(application, code=code(), **form)) == (400, "invalid_grant")
+    assert error_of(post(application, proof(key=STRANGER), code=code(), **form)) == (400, "invalid_grant")
+    assert post(application, proof(), code=code(), **form).status_code == 200
+
+
+def test_a_pushed_request_with_a_bad_proof_is_refused(application: Application) -> None:
+    """O 9449 10.1: it is checked here, and a dpop_jkt beside it has to be of its key; once used, it is used up."""
+    refused = (400, "invalid_dpop_proof")
+    assert error_of(pushed(application, proof(htu=TOKEN))) == refused
+    assert error_of(pushed(application, proof(htu=PAR), dpop_jkt=str(STRANGER.thumbprint()))) == refused
+    once = proof(htu=PAR)
+    assert pushed(application, once).status_code == 201
+    assert error_of(pushed(application, once)) == refused
 
 
 def test_a_resource_server_reads_the_key(server: Server, signed_in: Person) -> None:
