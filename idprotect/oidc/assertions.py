@@ -35,7 +35,7 @@ def authenticate(request: ProtocolRequest, find: Callable[[str], Found | None]) 
         claims = client_jwts.verify(client, assertion, _rules(client, request))
     except NotVerified:
         return None
-    seconds = int(claims["exp"] - clock.now().timestamp()) + LEEWAY
+    seconds = int(claims["exp"] - clock.now().timestamp()) + 2 * LEEWAY
     is_first = used_jwts.use("assertion", client.id, claims["jti"], clock.now() + timedelta(seconds=seconds))
     return client if is_first else None
 

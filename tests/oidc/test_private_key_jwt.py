@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from idprotect import clients
+from idprotect import clients, clock, retention
+from idprotect.oidc.client_jwts import LEEWAY
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import get
 from tests.oidc.server import Application, Person, Server, basic, error_of
@@ -174,6 +176,26 @@ def test_an_assertion_counts_once_at_all_endpoints(signer: Application) -> None:
         "/token", data={**form, "grant_type": "refresh_token", "refresh_token": "x"}, base_url=ISSUER
     )
     assert_refused(again)
+
+
+def test_an_assertion_is_remembered_for_as_long_as_it_is_good(
+    signer: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SR6 jti once: to the last moment of its leeway, whatever a purge takes away before."""
+    start = datetime(2031, 1, 1, tzinfo=UTC).timestamp()
+    last = start + 60 + LEEWAY - 0.1
+
+    def at(moment: float) -> None:
+        monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(moment, UTC))
+
+    used, other = (assertion(signer, iat=int(start), exp=int(start) + 60) for _ in range(2))
+    at(start + 0.5)
+    assert is_accepted(use(signer, used))
+    at(last)
+    assert is_accepted(use(signer, other)), "it is good, still"
+    with signer.server.arranging():
+        retention.purge()
+    assert_refused(use(signer, used))
 
 
 def test_an_identifier_is_unique_for_its_client_alone(server: Server, signer: Application) -> None:
