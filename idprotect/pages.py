@@ -151,9 +151,14 @@ def _policy(page: bool) -> str:
     return "; ".join(rules)
 
 
+def is_foreign() -> bool:
+    """Whether a browser says that another site caused this request, or the redirect that it follows."""
+    return request.headers.get("Sec-Fetch-Site") == "cross-site"
+
+
 def is_foreign_post() -> bool:
     """Whether a browser says that this POST was caused by another site (a second lock beside the form's token)."""
-    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+    if is_foreign():
         return True
     origin = request.headers.get("Origin")
     parts = urlsplit(settings().issuer)

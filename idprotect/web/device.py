@@ -13,7 +13,7 @@ from idprotect.gate import Access
 from idprotect.models import Client, session
 from idprotect.oidc import device
 from idprotect.oidc.device import StoredDevice
-from idprotect.pages import render
+from idprotect.pages import is_foreign, render
 from idprotect.pendings import Wanted
 from idprotect.session_cookie import Current
 
@@ -29,7 +29,12 @@ def enter() -> Response:
 
 
 def confirm() -> Response:
-    """Show who asks for what, and take the answer; only from somebody whom the gate lets in for that client now."""
+    """Show who asks for what, and take the answer; only from somebody whom the gate lets in for that client now.
+
+    A code that another site sent is not compared before its visitor sends it: wrong ones would count against them.
+    """
+    if is_foreign():
+        return _ask_for_code()
     code = request.args.get("user_code", "")
     try:
         grant = device.find(code) if len(code) <= 64 else None
@@ -68,9 +73,10 @@ def _ask_for_code(error: InteractionError | None = None) -> Response:
     """Show where the code is typed. It goes into the address, as in the link that some devices show."""
     form = UserCodeForm.for_page("device")
     status = 200
+    if code := request.args.get("user_code"):
+        form.user_code.data = device.shown(code[:64])
     if error is not None:
         status = 429 if isinstance(error, TooManyAttempts) else 400
-        form.user_code.data = device.shown(request.args.get("user_code", "")[:64])
         form.refuse(error)
     response = render("device.html", form=form, action=url_for("idprotect.confirm_device"))
     response.status_code = status

@@ -12,6 +12,8 @@ from tests.oidc.server import Application, Person, Server, error_of
 
 GRANT = {"grant_types": (DEVICE_CODE, "refresh_token"), "redirect_uris": ()}
 SCOPE = "openid profile offline_access"
+#: What a browser says of requests that another site caused.
+FOREIGN_SITE = {"Sec-Fetch-Site": "cross-site"}
 
 
 def television(server: Server, **options: Any) -> Application:
@@ -195,6 +197,25 @@ def test_codes_cannot_be_guessed(server: Server, device: Device) -> None:
     )
     server.clock.move(minutes=7)
     assert guess(fresh.codes["user_code"]) == 303
+
+
+def test_another_site_uses_up_nobody_s_guesses(server: Server, signed_in: Person, device: Device) -> None:
+    """O 8628 5.1: what it makes a browser load is not compared; so it counts for nothing, and tells nothing."""
+    for _ in range(11):
+        answer = signed_in.send("GET", "/device/confirm?user_code=BBBB-BBBB", headers=FOREIGN_SITE)
+        assert (answer.status_code, 'value="BBBB-BBBB"' in answer.text) == (200, True)
+    assert type_code(signed_in, device).step == "/device/confirm"
+
+
+def test_a_link_on_another_site_fills_the_code_in(signed_in: Person, device: Device) -> None:
+    """O 8628 3.3.1: a link in a message is as good as typing; sending the form goes on."""
+    link = device.codes["verification_uri_complete"].removeprefix("https://id.example")
+    target = signed_in.send("GET", link, headers=FOREIGN_SITE).headers["Location"]
+    signed_in.page = signed_in.send("GET", target, headers=FOREIGN_SITE)
+    assert f'value="{device.codes["user_code"]}"' in signed_in.page.text
+    assert "Television" not in signed_in.page.text
+    type_code(signed_in, device).submit(button="allow")
+    assert device.poll().status_code == 200
 
 
 def test_the_answer_needs_the_form_of_this_person(server: Server, device: Device) -> None:
