@@ -213,9 +213,11 @@ def _check_sector(registration: Registration) -> None:
         document = fetch(uri, accept="application/json", reach=reach())
         listed = json.loads(document)
         missing = [member for member in registration.redirect_uris if member not in listed]
-    except (SendError, ValueError, TypeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, SendError) else "it is no list of URIs"
-        raise RegistrationError((Problem("sector_identifier_uri", reason),)) from None
+    except SendError as error:
+        problem = Problem("sector_identifier_uri", "it cannot be fetched", cause=str(error))
+        raise RegistrationError((problem,)) from None
+    except (ValueError, TypeError, RecursionError):
+        raise RegistrationError((Problem("sector_identifier_uri", "it is no list of URIs"),)) from None
     if missing or not isinstance(listed, list):
         raise RegistrationError((Problem("sector_identifier_uri", "it does not list every redirect URI"),))
 

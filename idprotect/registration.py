@@ -64,13 +64,16 @@ class Problem:
     """One thing wrong with a registration.
 
     :param field: of :class:`Registration`, the one to correct.
+    :param message: for whoever registers.
+    :param cause: for operators alone, such as what our network answered; empty when there is no more to say.
     """
 
     field: str
     message: str
+    cause: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
+        return f"{self.field}: {self.message}" + (f" ({self.cause})" if self.cause else "")
 
 
 class RegistrationError(InteractionError):

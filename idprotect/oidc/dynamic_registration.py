@@ -47,7 +47,8 @@ class InvalidMetadata(OAuth2Error):  # type: ignore[misc]
         is_about_uris = any(problem.field == "redirect_uris" for problem in error.problems)
         self.error = "invalid_redirect_uri" if is_about_uris else "invalid_client_metadata"
         # Descriptions have neither quotes nor what lies beyond ASCII (RFC 6749 section 5.2).
-        said = "".join(c for c in error.message if " " <= c <= "~" and c not in '"\\')
+        told = "; ".join(f"{problem.field}: {problem.message}" for problem in error.problems)
+        said = "".join(c for c in told if " " <= c <= "~" and c not in '"\\')
         super().__init__(description=said[:1000])
 
 

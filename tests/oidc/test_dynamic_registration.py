@@ -148,6 +148,19 @@ def test_what_cannot_be_accepted_is_told(server: Server, metadata: Any, error: s
     assert register(server, METADATA, initial).status_code == 201
 
 
+def test_nobody_asks_which_names_there_are_inside(server: Server, kept: Shelf) -> None:
+    """SR6 server-side fetches: whoever registers hears one sentence, whatever went wrong; an operator hears what."""
+    port, told = kept.url.rpartition(":")[2], set()
+    for uri in ("https://sector.invalid/x", "https://10.0.0.1/x", f"https://127.0.0.1:{port}", kept.url):
+        kept.status = 404
+        answer = register(server, {**METADATA, "sector_identifier_uri": uri})
+        assert error_of(answer) == (400, "invalid_client_metadata")
+        told.add(answer.get_json()["error_description"])
+    assert told == {"sector_identifier_uri: it cannot be fetched"}
+    with pytest.raises(InteractionError, match=r"it cannot be fetched \(the answer was 404\)"):
+        server.application(sector_identifier_uri=kept.url)
+
+
 def test_nobody_makes_himself_trusted(server: Server, person: Person) -> None:
     """A 10.7: what administrators alone decide is not read."""
     told, application = made(
