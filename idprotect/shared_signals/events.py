@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from idprotect import sessions
 from idprotect.audit import Event
+from idprotect.risk.states import RiskEvent
 
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
@@ -36,6 +38,28 @@ ABOUT_SESSION = frozenset({SESSION_REVOKED, ASSURANCE_LEVEL_CHANGE})
 
 #: CAEP's words for credentials.
 _CREDENTIALS = {"totp": "app", "sms": "phone-sms"}
+#: Reasons for which sessions end, by who had them; one that nobody is named for is a policy's.
+_BY_USERS = frozenset(
+    {
+        "signed_out",
+        "ended_by_user",
+        RiskEvent.USER_REPORTED,
+        RiskEvent.USER_CONFIRMED_SIGN_IN,
+        RiskEvent.SECURE_PASSWORD_CHANGE,
+        RiskEvent.VOLUNTARY_PASSWORD_CHANGE,
+    }
+)
+_BY_ADMINISTRATORS = frozenset(
+    {
+        "revoked",
+        "disabled",
+        "deleted",
+        "roles_changed",
+        "factors_removed",
+        RiskEvent.TEMPORARY_PASSWORD,
+        RiskEvent.SESSIONS_REVOKED,
+    }
+)
 Told = tuple[str, dict[str, Any]]
 
 
@@ -46,8 +70,16 @@ def of(event: Event, details: Mapping[str, Any]) -> Told | None:
 
 
 def session_revoked(reason: str) -> Told:
-    """Return what is told of a session that ended."""
-    return SESSION_REVOKED, {"reason_admin": {"en": reason}}
+    """Return what is told of a session that ended: by whom. Why may be risk, for few to hear of."""
+    if reason.startswith("admin_") or reason in _BY_ADMINISTRATORS:
+        words = "ended by an administrator"
+    elif reason in _BY_USERS:
+        words = "ended by the user"
+    elif reason == sessions.EXPIRED:
+        words = "expired"
+    else:
+        words = "ended by a policy"
+    return SESSION_REVOKED, {"reason_admin": {"en": words}}
 
 
 def _credential(change: str) -> Callable[[Mapping[str, Any]], Told]:

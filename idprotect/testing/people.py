@@ -72,7 +72,7 @@ class Person:
 
     def end_sessions(self) -> None:
         """Let an administrator end all sessions; applications are told."""
-        self.act(lambda user: sessions.end_all(user.id, "revoked_by_test", actor=BY))
+        self.act(lambda user: sessions.end_all(user.id, "revoked", actor=BY))
 
     def lock_down(self) -> None:
         """Let an administrator confirm the compromise and disable the user; applications are told."""

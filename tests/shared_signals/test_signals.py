@@ -12,10 +12,11 @@ from flask import Flask
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from idprotect import protection, sessions, users
 from idprotect import signals_receiver as receiver
-from idprotect import users
 from idprotect.issuer import InvalidToken
 from idprotect.models import Delivery, SignalStream, session
+from idprotect.risk.states import RiskEvent
 from idprotect.runtime import runtime
 from idprotect.shared_signals import telling
 from idprotect.signals_receiver import Receiver, SecurityEvent
@@ -147,10 +148,37 @@ def test_an_application_hears_that_a_session_was_revoked(provider: Provider, lis
     assert notes.types() == [receiver.SESSION_REVOKED]
     event = notes.heard[0]
     assert (event.sub, event.sid) == (claims["sub"], claims["sid"])
-    assert event.members["reason_admin"] == {"en": "revoked_by_test"}
+    assert event.members["reason_admin"] == {"en": "ended by an administrator"}
     assert event.members["event_timestamp"] == pytest.approx(event.claims["iat"], abs=60)
     assert event.claims["aud"] == notes.application.client_id
     assert not {"sub", "exp"} & event.claims.keys()
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (lambda ada: ada.act(protection.confirm_compromised, "boss", "phished"), "ended by an administrator"),
+        (lambda ada: ada.act(users.set_temporary_password, "boss"), "ended by an administrator"),
+        (lambda ada: ada.act(lambda user: _end(user.id, RiskEvent.USER_REPORTED)), "ended by the user"),
+        (lambda ada: ada.act(lambda user: _end(user.id, "signed_out")), "ended by the user"),
+        (lambda ada: ada.act(lambda user: _end(user.id, sessions.EXPIRED)), "expired"),
+        (lambda ada: ada.act(lambda user: _end(user.id, "cookie came from elsewhere")), "ended by a policy"),
+    ],
+)
+def test_why_a_session_ended_is_not_told(
+    provider: Provider, listen: Listen, end: Callable[[Person], Any], words: str
+) -> None:
+    """C019: risk is for who may hear of it: others learn who ended the session."""
+    notes, ada = listen().subscribe(), provider.person()
+    notes.sign_in(ada)
+    end(ada)
+    notes.types()
+    (event,) = [event for event in notes.heard if event.type == receiver.SESSION_REVOKED]
+    assert event.members["reason_admin"] == {"en": words}
+
+
+def _end(user_id: str, reason: str) -> None:
+    sessions.end_all(user_id, reason, actor="test")
 
 
 def test_pairwise_applications_hear_their_own_subject(provider: Provider, listen: Listen) -> None:
