@@ -1,5 +1,6 @@
 """The README's first command: server, application and people, each in a process of its own, on SQLite."""
 
+import html
 import os
 import re
 import signal
@@ -9,10 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
 
+from idprotect.demo.relying_party import create_app, event_words
+from idprotect.demo.relying_party.signals import NotHeard
+from idprotect.demo.seed import PASSWORD
+from idprotect.shared_signals import events
 from tests.support import PROJECT
 
 
@@ -56,6 +62,29 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         else:
             return
     raise AssertionError(log.read_text())
+
+
+def text_of(page: requests.Response) -> str:
+    """Return what a page says."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text)))
+
+
+def press(visitor: requests.Session, page: requests.Response, **values: str) -> requests.Response:
+    """Send the first form of a page of the server."""
+    action = html.unescape(re.search(r'<form method="post"(?: action="([^"]*)")?', page.text).group(1) or "")
+    values["csrf_token"] = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text).group(1)
+    return visitor.post(urljoin(page.url, action), data=values, timeout=20)
+
+
+def wait_for_text(url: str, *wanted: str) -> str:
+    """Look at a page again until it says something, as a visitor would; return all that it says."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        said = text_of(requests.get(url, timeout=10))
+        if all(one in said for one in wanted):
+            return said
+        time.sleep(0.3)
+    raise AssertionError(said)
 
 
 def test_a_visitor_finds_people_to_play_and_signs_in(demonstration: tuple[str, str, str]) -> None:
@@ -117,3 +146,59 @@ def test_the_people_have_the_stories_that_the_readme_tells(demonstration: tuple[
             form = {"csrf_token": token, "username": name, "password": typed}
             page = visitor.post(page.url, data=form, timeout=10)
         assert page.url.endswith(f"/{step}"), (name, page.url)
+
+
+def test_the_application_steps_up_and_hears_that_its_user_is_compromised(
+    demonstration: tuple[str, str, str], tmp_path: Path
+) -> None:
+    """F059, F111, C006, C018: acr before and after, the logout token, and the signals of one confirmed compromise."""
+    server, application, _ = demonstration
+    visitor = requests.Session()
+    sign_in = visitor.get(application + "/sign-in", timeout=10)
+    consent = press(visitor, sign_in, username="zoe", password=PASSWORD)
+    assert "Hello, Zoë Haddad" in text_of(press(visitor, consent, answer="allow"))
+
+    logout, signal = application + "/backchannel-logout", application + "/signals"
+    assert requests.post(logout, data={"logout_token": "e30.e30.made-up"}, timeout=10).status_code == 400
+    assert requests.post(signal, data="e30.e30.made-up", timeout=10).status_code == 400
+    assert "Nothing so far" in text_of(requests.get(application + "/events", timeout=10))
+
+    challenge = press(visitor, visitor.get(application + "/notes/payroll", timeout=10))
+    code = re.search(r"\b\d{6}\b", text_of(requests.get(f"{server}/outbox", timeout=10))).group()
+    payroll = press(visitor, challenge, code=code)
+    assert payroll.url == application + "/notes/payroll"
+    assert "acr aal1 aal2 amr pwd pwd, sms, mfa" in text_of(payroll)
+
+    command = [sys.executable, "-m", "flask", "--app", "idprotect", "idprotect", "user"]
+    command += ["confirm-compromised", "zoe", "--note", "her mail was read"]
+    environment = {
+        **os.environ,
+        "IDPROTECT_ISSUER": server,
+        "IDPROTECT_DEVELOPMENT": "1",
+        "IDPROTECT_INSTANCE_DIR": str(tmp_path / "instance"),
+    }
+    subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)
+
+    said = wait_for_text(application + "/events", "logout token", "risk-level-change", "session-revoked")
+    assert "Zoë Haddad logout token The sign-in at the service has ended. We ended the stay here." in said
+    assert "The risk that somebody else has the account is high now; it was low or none." in said
+    assert "Zoë Haddad assurance-level-change Signed in more strongly" in said
+    farewell = visitor.get(application + "/notes", timeout=10)
+    assert farewell.url == application + "/signed-out"
+    assert "Your sign-in service has ended your sign-in, and told us" in text_of(farewell)
+
+
+def test_the_application_says_that_its_provider_tells_it_nothing() -> None:
+    """C018: without Shared Signals everything else works, and nobody waits for events in vain."""
+    app = create_app({"DEMO_ISSUER": f"http://localhost:{free_port()}", "DEMO_CLIENT_ID": "notes"})
+    with pytest.raises(NotHeard):
+        app.extensions["northwind"].signals.subscribe()
+    page = app.test_client().get("/events", base_url="http://127.0.0.1:8001")
+    assert "We hear of sign-outs only." in page.text
+
+
+def test_the_application_has_words_for_all_that_the_server_tells() -> None:
+    """C018: an event of which the page could say nothing would never be shown."""
+    assert set(event_words.EVENTS) == {*events.SUPPORTED, events.VERIFICATION}
+    for event_type, in_words in event_words.EVENTS.items():
+        assert re.fullmatch(r"[A-Z].+\.", in_words({})), event_type

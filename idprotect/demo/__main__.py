@@ -45,38 +45,15 @@ def main() -> None:
     issuer = f"http://localhost:{arguments.port}"
     relying_party = f"http://127.0.0.1:{arguments.relying_party_port}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ.update(
-        {
-            "IDPROTECT_ISSUER": issuer,
-            "IDPROTECT_DEVELOPMENT": "1",
-            "IDPROTECT_INSTANCE_DIR": str(folder),
-            "IDPROTECT_SMS_SENDER": "outbox",
-            "IDPROTECT_MAIL_SENDER": "outbox",
-            "IDPROTECT_SMS_REGION": "GB",
-            "IDPROTECT_DETECTION_THRESHOLDS": "repeated_failures.threshold=3",
-            "IDPROTECT_CONTACT": "the help desk, extension 4711",
-            **demo.data_files(folder),
-        }
-    )
+    os.environ.update(_configuration(issuer, folder))
     app = create_app()
     secret = secrets.token_urlsafe(32)
     with app.app_context():
         migrations.upgrade()
-        people = demo.seed(f"{relying_party}/callback", secret)
+        people = demo.seed(relying_party, secret)
     server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=Quiet)
     child = _start_relying_party(arguments.relying_party_port, issuer, secret, people)
-    print(
-        WELCOME.format(
-            relying_party=relying_party,
-            outbox=f"{issuer}/outbox",
-            simulation=f"{issuer}/simulation",
-            account=f"{issuer}/account",
-            console=f"{issuer}/admin/",
-            people="\n".join(f"    {p['username']}  {p['password']:<24} {p['story']}" for p in people),
-            folder=folder,
-        ),
-        flush=True,
-    )
+    print(_welcome(issuer, relying_party, folder, people), flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -84,6 +61,32 @@ def main() -> None:
     finally:
         child.terminate()
         child.wait(5)
+
+
+def _configuration(issuer: str, folder: Path) -> dict[str, str]:
+    return {
+        "IDPROTECT_ISSUER": issuer,
+        "IDPROTECT_DEVELOPMENT": "1",
+        "IDPROTECT_INSTANCE_DIR": str(folder),
+        "IDPROTECT_SMS_SENDER": "outbox",
+        "IDPROTECT_MAIL_SENDER": "outbox",
+        "IDPROTECT_SMS_REGION": "GB",
+        "IDPROTECT_DETECTION_THRESHOLDS": "repeated_failures.threshold=3",
+        "IDPROTECT_CONTACT": "the help desk, extension 4711",
+        **demo.data_files(folder),
+    }
+
+
+def _welcome(issuer: str, relying_party: str, folder: Path, people: list[dict[str, str]]) -> str:
+    return WELCOME.format(
+        relying_party=relying_party,
+        outbox=f"{issuer}/outbox",
+        simulation=f"{issuer}/simulation",
+        account=f"{issuer}/account",
+        console=f"{issuer}/admin/",
+        people="\n".join(f"    {p['username']}  {p['password']:<24} {p['story']}" for p in people),
+        folder=folder,
+    )
 
 
 def _start_relying_party(

@@ -10,7 +10,7 @@ from idprotect.intelligence import sample
 from idprotect.intelligence.breached_passwords import build, common_passwords
 from idprotect.intelligence.sources import in_folder
 from idprotect.models import Client, SignIn, User, session
-from idprotect.registration import Registration
+from idprotect.registration import CLIENT_CREDENTIALS, CODE_GRANTS, SIGNALS, Registration
 from idprotect.simulation import SCENARIOS
 
 PASSWORD = "quiet herons over slate"
@@ -90,8 +90,11 @@ def data_files(folder: Path) -> dict[str, str]:
     }
 
 
-def seed(redirect_uri: str, secret: str) -> list[dict[str, str]]:
-    """Fill an empty database; return the people with their passwords as a visitor needs them."""
+def seed(relying_party: str, secret: str) -> list[dict[str, str]]:
+    """Fill an empty database; return the people with their passwords as a visitor needs them.
+
+    :param relying_party: the application's address.
+    """
     people = []
     for person in PEOPLE:
         user = session().query(User).filter_by(username=person.username).one_or_none()
@@ -106,12 +109,24 @@ def seed(redirect_uri: str, secret: str) -> list[dict[str, str]]:
     if client is not None:
         session().delete(client)
         session().flush()
-    notes = Registration(client_name="Northwind Notes", redirect_uris=(redirect_uri,))
-    clients.create(notes, by=BY, client_id=CLIENT_ID, secret=secret)
+    clients.create(_northwind(relying_party), by=BY, client_id=CLIENT_ID, secret=secret)
     if not policies.newest_version():
         policies.apply(tomllib.loads((Path(__file__).parent / "policies.toml").read_text()), BY)
     session().commit()
     return people
+
+
+def _northwind(url: str) -> Registration:
+    """Register everything that the application shows: sign-out from both sides, and signals, also of risk."""
+    return Registration(
+        client_name="Northwind Notes",
+        redirect_uris=(f"{url}/callback",),
+        post_logout_redirect_uris=(f"{url}/signed-out",),
+        backchannel_logout_uri=f"{url}/backchannel-logout",
+        grant_types=(*CODE_GRANTS, CLIENT_CREDENTIALS),
+        scope=f"openid profile email offline_access {SIGNALS}",
+        release_risk=True,
+    )
 
 
 def _create(person: Person) -> tuple[User, str | None]:

@@ -1,7 +1,7 @@
 """Northwind Notes, a small application that signs people in with plain OpenID Connect.
 
-It stands for any relying party: it knows the provider's address and its own client id, imports nothing from
-the rest of idprotect, and would work with another provider. Read `views.py`, then `provider.py`.
+It stands for any relying party: it knows the provider's address and its own client id, imports nothing of the
+server, and would work with another provider. Read `views.py`, `provider.py`, then `hearing.py`.
 """
 
 import os
@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from . import views
+from . import hearing, views
 from .provider import Provider
 from .settings import Settings, SettingsError
+from .signals import Signals
+from .visitors import Northwind
 
 __all__ = ["Settings", "SettingsError", "create_app"]
 
@@ -31,6 +33,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         SESSION_COOKIE_SECURE=settings.base_url.startswith("https://"),
         MAX_CONTENT_LENGTH=16_384,
     )
-    app.extensions["northwind"] = views.Northwind(settings, Provider(app, settings))
+    signals = Signals(settings)
+    app.extensions["northwind"] = Northwind(settings, Provider(app, settings), signals)
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(hearing.blueprint)
+    app.register_blueprint(signals.receiver.blueprint(), url_prefix="/signals")
     return app

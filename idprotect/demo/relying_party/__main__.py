@@ -7,6 +7,7 @@ import sys
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import Settings, SettingsError, create_app
+from .signals import NotHeard
 
 
 class DiscreetHandler(WSGIRequestHandler):
@@ -26,6 +27,10 @@ def main() -> None:
         sys.exit(f"northwind: {error}")
     print(f"Northwind Notes: {settings.base_url} (signs in with {settings.issuer})", flush=True)
     server = make_server(settings.host, settings.port, app, threaded=True, request_handler=DiscreetHandler)
+    try:
+        app.extensions["northwind"].signals.subscribe()  # the port is ours already: what is pushed now waits
+    except NotHeard as error:
+        print(f"northwind: the provider tells of no security events: {error}", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
 

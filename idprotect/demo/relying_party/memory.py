@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 
@@ -35,6 +36,14 @@ class Memory:
     def delete(self, key: str) -> None:
         """Forget the value."""
         self.pop(key)
+
+    def remove(self, is_meant: Callable[[Any], bool]) -> list[str]:
+        """Forget the values that are meant; return their keys."""
+        with self._lock:
+            found = [key for key, (_, value) in self._values.items() if is_meant(value)]
+            for key in found:
+                del self._values[key]
+            return found
 
     @staticmethod
     def _fresh(entry: tuple[float, Any] | None) -> Any:

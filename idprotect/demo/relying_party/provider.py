@@ -1,8 +1,9 @@
 """The OpenID provider as this application sees it, through Authlib's Flask client.
 
 Authlib does discovery, PKCE, `state`, `nonce` and the ID token's signature and claims. What a careful relying
-party checks on top is here: the `iss` of responses (RFC 9207), that the sign-in is as fresh as was asked for
-(OIDC Core 3.1.3.7), and that later answers are about the same person (OIDC Core 5.3.2 and 12.2).
+party checks on top is here: the `iss` of responses (RFC 9207), that the sign-in is as fresh and as
+strong as was asked for (OIDC Core 3.1.3.7), and that later answers are about the same person (OIDC Core 5.3.2 and
+12.2).
 """
 
 import threading
@@ -55,6 +56,8 @@ class SignedIn:
     tokens: dict[str, Any]
     profile: dict[str, Any] = field(default_factory=dict)
     is_ended: bool = False
+    #: The claims of the same person's sign-in before this one.
+    before: dict[str, Any] | None = None
     #: Two refreshes at once would present one refresh token twice, as a thief does.
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -91,6 +94,7 @@ class Provider:
                 raise Refused("invalid_response", "The token response has no ID token.")
             claims = dict(tokens.pop("userinfo"))
             _check_freshness(attempt, claims)
+            _check_strength(attempt, claims)
             return SignedIn(claims, dict(tokens))
 
     def check_issuer(self, iss: str | None) -> None:
@@ -183,6 +187,13 @@ def _check_freshness(attempt: Attempt, claims: Mapping[str, Any]) -> None:
         return
     if auth_time is None or auth_time < attempt.started - (max_age or 0) - LEEWAY_SECONDS:
         raise Refused("not_fresh")
+
+
+def _check_strength(attempt: Attempt, claims: Mapping[str, Any]) -> None:
+    """Refuse a sign-in of another class than was asked for: `acr_values` is a wish (OIDC Core 3.1.2.1)."""
+    wanted = attempt.parameters.get("acr_values")
+    if wanted is not None and claims.get("acr") not in wanted.split():
+        raise Refused("unmet_authentication_requirements")
 
 
 @contextmanager

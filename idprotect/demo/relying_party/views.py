@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,13 +11,13 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from .memory import Memory
-from .provider import Attempt, Provider, Refused, SignedIn
-from .settings import Settings
-from .words import FIRST_CLAIMS, claims_in_words, explain, moment, presentable
+from .provider import Attempt, Refused, SignedIn
+from .visitors import browser, current, forget, northwind, remember, was_ended
+from .words import FIRST_CLAIMS, claims_in_words, explain, moment, presentable, strength
 
 ATTEMPT_SECONDS = 3600
-STAY_SECONDS = 12 * 3600
+#: What a sign-in has to be before the payroll note is shown.
+STRONG = "aal2"
 #: Unfinished journeys that one browser may have; Authlib marks each in the cookie, which has 4 KB.
 ATTEMPTS_PER_BROWSER = 8
 
@@ -28,19 +28,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "none": {"prompt": "none"},
     "max-age": {"max_age": 60},
     "consent": {"prompt": "consent"},
+    "step-up": {"acr_values": STRONG},
 }
 
 blueprint = Blueprint("northwind", __name__)
-
-
-@dataclass(frozen=True)
-class Northwind:
-    """What one application has and another does not."""
-
-    settings: Settings
-    provider: Provider
-    attempts: Memory = field(default_factory=Memory)
-    people: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True)
@@ -51,12 +42,6 @@ class Notice:
     text: str
     facts: list[tuple[str, str]]
     is_good: bool = True
-
-
-def northwind() -> Northwind:
-    """Return the running application's state."""
-    state: Northwind = current_app.extensions["northwind"]
-    return state
 
 
 @blueprint.before_app_request
@@ -110,7 +95,7 @@ def sign_in(kind: str) -> Response:
     _forget_oldest_attempts()
     state = secrets.token_urlsafe(24)
     response = northwind().provider.ask(_address("callback"), state, parameters)
-    northwind().attempts.set(state, Attempt(kind, _browser(), parameters), ATTEMPT_SECONDS)
+    northwind().attempts.set(state, Attempt(kind, browser(), parameters), ATTEMPT_SECONDS)
     return response
 
 
@@ -119,7 +104,7 @@ def callback() -> Response:
     """Take the provider's answer: it counts once, in the browser that asked, from the issuer we know."""
     answer = _single(request.args)
     attempt: Attempt | None = northwind().attempts.pop(answer.get("state", ""))
-    if attempt is None or attempt.browser != _browser():
+    if attempt is None or attempt.browser != browser():
         raise Refused("state_mismatch")
     g.kind = attempt.kind
     northwind().provider.check_issuer(answer.get("iss"))
@@ -129,8 +114,11 @@ def callback() -> Response:
         raise Refused("invalid_response", "There is neither a code nor an error.")
     signed_in = northwind().provider.redeem(attempt)
     _add_profile(signed_in)
-    _remember(signed_in)
-    return redirect(_address("notes"), 303)
+    earlier = current()
+    if earlier is not None and earlier.claims["sub"] == signed_in.claims["sub"]:
+        signed_in.before = earlier.claims
+    remember(signed_in)
+    return redirect(_address("payroll" if attempt.kind == "step-up" else "notes"), 303)
 
 
 @blueprint.get("/notes")
@@ -138,7 +126,7 @@ def notes() -> str | Response:
     """Show the person's notes, and what the provider told about the sign-in."""
     signed_in = current()
     if signed_in is None:
-        return redirect(_address("home"), 303)
+        return _to_the_door()
     return render_template(
         "notes.html",
         claims=claims_in_words(signed_in.claims),
@@ -147,6 +135,18 @@ def notes() -> str | Response:
         has_sign_out=northwind().provider.has_sign_out and "id_token" in signed_in.tokens,
         notice=northwind().people.pop(f"notice:{session['person']}"),
     )
+
+
+@blueprint.get("/notes/payroll")
+def payroll() -> str | Response:
+    """Show a note that a password alone does not open; ask the provider for more where it is needed (RFC 9470)."""
+    signed_in = current()
+    if signed_in is None:
+        return _to_the_door()
+    if signed_in.claims.get("acr") != STRONG:
+        return redirect(_address("sign_in", kind="step-up"), 303)
+    before = strength(signed_in.before) if signed_in.before else None
+    return render_template("payroll.html", before=before, now=strength(signed_in.claims))
 
 
 @blueprint.post("/notes/userinfo")
@@ -188,7 +188,7 @@ def refresh() -> Response:
 def sign_out() -> Response:
     """Forget the person here; the provider's session goes on."""
     _check_form()
-    _forget()
+    forget()
     return redirect(_address("signed_out"), 303)
 
 
@@ -196,7 +196,7 @@ def sign_out() -> Response:
 def sign_out_everywhere() -> Response:
     """Forget the person here, and go and sign out at the provider."""
     signed_in = _check_form()
-    _forget()
+    forget()
     response = northwind().provider.sign_out(signed_in, _address("signed_out"))
     response.status_code = 303
     return response
@@ -205,7 +205,9 @@ def sign_out_everywhere() -> Response:
 @blueprint.get("/signed-out")
 def signed_out() -> str:
     """Say goodbye; the provider's answer to a sign-out comes here too."""
-    return render_template("signed_out.html", at_provider=northwind().provider.has_signed_out())
+    return render_template(
+        "signed_out.html", at_provider=northwind().provider.has_signed_out(), by_provider=was_ended()
+    )
 
 
 @blueprint.app_errorhandler(Refused)
@@ -237,31 +239,6 @@ def http_error(error: HTTPException) -> tuple[str, int] | Response:
     ), status
 
 
-def current() -> SignedIn | None:
-    """Return who is signed in with this browser."""
-    return northwind().people.get(session["person"]) if "person" in session else None
-
-
-def _browser() -> str:
-    """Return this browser's random name, giving it one if need be."""
-    name: str = session.setdefault("browser", secrets.token_urlsafe(24))
-    return name
-
-
-def _remember(signed_in: SignedIn) -> None:
-    """Sign the person in here, under a new random name and with a new form token."""
-    _forget()
-    session["person"] = secrets.token_urlsafe(24)
-    session["csrf"] = secrets.token_urlsafe(24)
-    northwind().people.set(session["person"], signed_in, STAY_SECONDS)
-
-
-def _forget() -> None:
-    """Sign the person out here; journeys under way in other tabs go on."""
-    northwind().people.delete(session.pop("person", ""))
-    session.pop("csrf", None)
-
-
 def _check_form() -> SignedIn:
     """Return who is signed in, if the form came from our page (CSRF)."""
     signed_in = current()
@@ -291,6 +268,11 @@ def _add_profile(signed_in: SignedIn) -> None:
         signed_in.profile = northwind().provider.userinfo(signed_in)
     except Refused:
         signed_in.profile = {}
+
+
+def _to_the_door() -> Response:
+    """Send away whoever is not signed in; somebody whom the provider signed out is told."""
+    return redirect(_address("signed_out" if was_ended() else "home"), 303)
 
 
 def _tell(notice: Notice) -> Response:

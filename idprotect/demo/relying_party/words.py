@@ -187,6 +187,7 @@ CLAIMS = {
     "nonce": "The random value that we sent along: the statement answers our question, it is no replay.",
     "at_hash": "Ties the access token to this statement.",
     "sid": "Your session at the service; it names the session when the service signs you out everywhere.",
+    "risk_level": "How likely the service thinks that somebody else has your account; told to few applications.",
     "name": "Your name, because you let us know it (scope profile).",
     "given_name": "Your first name (scope profile).",
     "family_name": "Your family name (scope profile).",
@@ -198,6 +199,7 @@ CLAIMS = {
     "jti": "The number of this statement.",
 }
 FIRST_CLAIMS = ("iss", "sub", "acr", "amr", "auth_time")
+STRENGTH = ("acr", "amr", "auth_time")
 TIMES = {"auth_time", "exp", "iat", "updated_at"}
 
 ACR = {
@@ -239,6 +241,11 @@ def claims_in_words(claims: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return name, value and meaning of each claim, the ones that matter first."""
     names = [*(n for n in FIRST_CLAIMS if n in claims), *(n for n in claims if n not in FIRST_CLAIMS)]
     return [(name, _value(name, claims[name]), _meaning(name, claims[name])) for name in names]
+
+
+def strength(claims: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is told of how strong a sign-in is, by claim."""
+    return {name: _value(name, claims[name]) if name in claims else "not told" for name in STRENGTH}
 
 
 def moment(seconds: float) -> str:
