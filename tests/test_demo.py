@@ -182,6 +182,7 @@ def test_the_application_steps_up_and_hears_that_its_user_is_compromised(
     said = wait_for_text(application + "/events", "logout token", "risk-level-change", "session-revoked")
     assert "Zoë Haddad logout token The sign-in at the service has ended. We ended the stay here." in said
     assert "The risk that somebody else has the account is high now; it was low or none." in said
+    assert "A session at the service is over: ended by an administrator." in said
     assert "Zoë Haddad assurance-level-change Signed in more strongly" in said
     farewell = visitor.get(application + "/notes", timeout=10)
     assert farewell.url == application + "/signed-out"

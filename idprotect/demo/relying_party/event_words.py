@@ -51,8 +51,7 @@ def of_logout(claims: Members, who: str, stays: int) -> Heard:
 def _session_revoked(members: Members) -> str:
     reason = members.get("reason_admin")
     text = reason.get("en") if isinstance(reason, dict) else None
-    why = f", and says why: {text.replace('_', ' ')}" if isinstance(text, str) else ""
-    return f"The service ended a session{why}."
+    return f"A session at the service is over: {text}." if text else "A session at the service is over."
 
 
 def _credential_change(members: Members) -> str:
