@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 
 from idprotect import clock, redirect_uris
 from idprotect.errors import InteractionError
-from idprotect.models import Client, SignalStream, rows_changed, session
+from idprotect.models import Client, SignalStream, new_id, rows_changed, session
 from idprotect.oidc import subjects
 from idprotect.runtime import runtime, settings
 from idprotect.shared_signals import telling
@@ -46,7 +46,7 @@ def create(client: Client, wanted: Any) -> SignalStream:
     """
     if of(client) is not None:
         raise StreamExists("This application has a stream already.")
-    stream = SignalStream(client_id=client.id, status="enabled", removed_users=[])
+    stream = SignalStream(id=new_id(), client_id=client.id, status="enabled", removed_users=[])
     _set(stream, {"delivery": {"method": POLL}, "events_requested": list(SUPPORTED), **_object(wanted)})
     session().add(stream)
     session().flush()
@@ -157,12 +157,12 @@ def _set(stream: SignalStream, wanted: Mapping[str, Any]) -> None:
     if "description" in wanted:
         values["description"] = _text(wanted, "description")
     if "delivery" in wanted:
-        values |= _delivery(wanted["delivery"])
+        values |= _delivery(stream.id, wanted["delivery"])
     for name, value in values.items():
         setattr(stream, name, value)
 
 
-def _delivery(delivery: Any) -> dict[str, Any]:
+def _delivery(stream_id: str, delivery: Any) -> dict[str, Any]:
     method = _object(delivery).get("method")
     if method == POLL:
         return {"endpoint_url": None, "authorization": None}
@@ -173,7 +173,7 @@ def _delivery(delivery: Any) -> dict[str, Any]:
         raise InvalidStream(f"delivery.endpoint_url: {reason if url else 'it is missing'}.")
     if header is not None and not (header.isascii() and header.isprintable()):
         raise InvalidStream("delivery.authorization_header is printable ASCII.")
-    hidden = runtime().keys.encrypt(header, telling.BOUND_TO) if header else None
+    hidden = runtime().keys.encrypt(header, telling.bound_to(stream_id)) if header else None
     return {"endpoint_url": url, "authorization": hidden}
 
 

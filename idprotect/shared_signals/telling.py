@@ -23,7 +23,6 @@ from idprotect.shared_signals import events
 log = logging.getLogger("idprotect.shared_signals")
 
 KIND = "signal"
-BOUND_TO = "signal-stream"
 #: What nobody fetched, or waits for a paused stream, is kept for so long.
 KEPT = timedelta(days=7)
 #: So much may wait for one stream; what happens then is not told.
@@ -179,7 +178,7 @@ def _prepare(delivery: Delivery) -> Callable[[], str] | None:
     token, allowed = security_event_token(delivery, client), reach()
     headers = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
     if stream.authorization is not None:
-        headers["Authorization"] = runtime().keys.decrypt(stream.authorization, BOUND_TO)
+        headers["Authorization"] = runtime().keys.decrypt(stream.authorization, bound_to(stream.id))
 
     def send() -> str:
         status = post(url, headers, token, allowed)
@@ -188,6 +187,11 @@ def _prepare(delivery: Delivery) -> Callable[[], str] | None:
         return str(status)
 
     return send
+
+
+def bound_to(stream_id: str) -> str:
+    """Return what the header of a stream is encrypted for, so that it is worth nothing in another's row."""
+    return f"signal-stream:{stream_id}"
 
 
 def is_allowed(client: Client) -> bool:

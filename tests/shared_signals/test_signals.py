@@ -296,6 +296,18 @@ def test_a_stream_is_made_read_changed_and_deleted(listen: Listen) -> None:
     assert notes.ask("GET", "stream").json() == []
 
 
+def test_a_header_is_sent_to_its_own_stream_alone(provider: Provider, listen: Listen) -> None:
+    """C018: it is encrypted for its row: copied into another's, nothing is sent with it."""
+    notes, other, ada = listen().subscribe(), listen().subscribe(), provider.person()
+    with provider.app.app_context():
+        mine, others = (session().get_one(SignalStream, one.stream_id) for one in (notes, other))
+        mine.authorization = others.authorization
+        session().commit()
+    notes.sign_in(ada)
+    ada.end_sessions()
+    assert notes.types() == []
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
