@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from idprotect import clock, redirect_uris
 from idprotect.errors import InteractionError
@@ -49,7 +50,11 @@ def create(client: Client, wanted: Any) -> SignalStream:
     stream = SignalStream(id=new_id(), client_id=client.id, status="enabled", removed_users=[])
     _set(stream, {"delivery": {"method": POLL}, "events_requested": list(SUPPORTED), **_object(wanted)})
     session().add(stream)
-    session().flush()
+    try:
+        session().flush()
+    except IntegrityError:  # at the same moment
+        session().rollback()
+        raise StreamExists("This application has a stream already.") from None
     return stream
 
 

@@ -18,7 +18,7 @@ from idprotect.issuer import InvalidToken
 from idprotect.models import Delivery, SignalStream, session
 from idprotect.risk.states import RiskEvent
 from idprotect.runtime import runtime
-from idprotect.shared_signals import telling
+from idprotect.shared_signals import streams, telling
 from idprotect.signals_receiver import Receiver, SecurityEvent
 from idprotect.testing import Application, Person, Provider, running, serve
 
@@ -294,6 +294,17 @@ def test_a_stream_is_made_read_changed_and_deleted(listen: Listen) -> None:
     assert notes.ask("DELETE", "stream", **named).status_code == 204
     assert notes.ask("GET", "stream", **named).status_code == 404
     assert notes.ask("GET", "stream").json() == []
+
+
+def test_of_two_streams_at_the_same_moment_one_is_made(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C018: SSF 8.1.1.1: 409 also for who did not see the other one yet."""
+    notes = listen().subscribe()
+    with monkeypatch.context() as moment:
+        moment.setattr(streams, "of", lambda _client: None)
+        assert notes.ask("POST", "stream", {}).status_code == 409
+    assert [one["stream_id"] for one in notes.ask("GET", "stream").json()] == [notes.stream_id]
 
 
 def test_a_header_is_sent_to_its_own_stream_alone(provider: Provider, listen: Listen) -> None:
