@@ -60,6 +60,7 @@ class Event(StrEnum):
     WEBHOOK_CHANGED = "webhook:changed"
     WEBHOOK_NOT_DELIVERED = "webhook:not_delivered"
     WEBHOOK_DISABLED = "webhook:disabled"
+    STREAM_CHANGED = "stream:changed"
     TOKEN_REUSED = "token:reused"  # noqa: S105
     CODE_REUSED = "code:reused"
     SESSIONS_REVOKED = "sessions:revoked"

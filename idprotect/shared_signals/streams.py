@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from idprotect import clock, redirect_uris
+from idprotect import audit, clock, redirect_uris
+from idprotect.audit import Event
 from idprotect.errors import InteractionError
 from idprotect.models import Client, SignalStream, new_id, rows_changed, session
 from idprotect.oidc import subjects
@@ -55,6 +56,7 @@ def create(client: Client, wanted: Any) -> SignalStream:
     except IntegrityError:  # at the same moment
         session().rollback()
         raise StreamExists("This application has a stream already.") from None
+    _record(stream, "created", after=_standing(stream))
     return stream
 
 
@@ -66,8 +68,9 @@ def change(stream: SignalStream, wanted: Any, *, replace: bool) -> None:
     defaults: dict[str, Any] = {"events_requested": [], "description": None} if replace else {}
     if replace and "delivery" not in _object(wanted):
         raise InvalidStream("delivery is missing.")
-    was_pushed = stream.is_pushed
+    before, was_pushed = _standing(stream), stream.is_pushed
     _set(stream, {**defaults, **_object(wanted)})
+    _record(stream, "configured", before=before, after=_standing(stream))
     if stream.is_pushed != was_pushed:
         telling.reschedule(stream)
 
@@ -75,6 +78,7 @@ def change(stream: SignalStream, wanted: Any, *, replace: bool) -> None:
 def delete(stream: SignalStream) -> None:
     """Forget a stream, and what waits for it."""
     telling.drop(stream)
+    _record(stream, "deleted", before=_standing(stream))
     session().delete(stream)
 
 
@@ -83,7 +87,9 @@ def set_status(stream: SignalStream, wanted: Any) -> None:
     status, reason = _object(wanted).get("status"), _text(_object(wanted), "reason")
     if status not in STATUSES:
         raise InvalidStream(f"status is not one of {', '.join(STATUSES)}.")
+    before = _standing(stream)
     stream.status, stream.reason = status, reason
+    _record(stream, "status set", before=before, after=_standing(stream))
     if status == "disabled":
         telling.drop(stream)
     else:
@@ -97,6 +103,7 @@ def set_subject(client: Client, stream: SignalStream, wanted: Any, *, told: bool
     if len(others) >= MOST_REMOVED:
         raise InvalidStream("Too many people were removed.")
     stream.removed_users = others if told else [*others, user_id]
+    _record(stream, "subject added" if told else "subject removed", user_id=user_id)
 
 
 def verify(stream: SignalStream, wanted: Any) -> None:
@@ -148,6 +155,30 @@ def metadata() -> dict[str, Any]:
         "verification_endpoint": f"{issuer}/ssf/verification",
         "authorization_schemes": [{"spec_urn": "urn:ietf:rfc:6749"}],
         "default_subjects": "ALL",
+    }
+
+
+def _record(stream: SignalStream, change: str, *, user_id: str | None = None, **standing: Any) -> None:
+    audit.record(
+        Event.STREAM_CHANGED,
+        actor=f"client:{stream.client_id}",
+        user_id=user_id,
+        client_id=stream.client_id,
+        stream=stream.id,
+        change=change,
+        **standing,
+    )
+
+
+def _standing(stream: SignalStream) -> dict[str, Any]:
+    """Return what an administrator may want to compare; of the header, only whether there is one."""
+    return {
+        "method": PUSH if stream.is_pushed else POLL,
+        "endpoint_url": stream.endpoint_url,
+        "has_authorization_header": stream.authorization is not None,
+        "status": stream.status,
+        "reason": stream.reason,
+        "events": list(stream.events),
     }
 
 

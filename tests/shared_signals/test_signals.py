@@ -15,7 +15,7 @@ from joserfc.jwk import RSAKey
 from idprotect import protection, sessions, users
 from idprotect import signals_receiver as receiver
 from idprotect.issuer import InvalidToken
-from idprotect.models import Delivery, SignalStream, session
+from idprotect.models import AuditEvent, Delivery, SignalStream, session
 from idprotect.risk.states import RiskEvent
 from idprotect.runtime import runtime
 from idprotect.shared_signals import streams, telling
@@ -294,6 +294,40 @@ def test_a_stream_is_made_read_changed_and_deleted(listen: Listen) -> None:
     assert notes.ask("DELETE", "stream", **named).status_code == 204
     assert notes.ask("GET", "stream", **named).status_code == 404
     assert notes.ask("GET", "stream").json() == []
+
+
+def test_what_an_application_does_to_its_stream_is_written_down(provider: Provider, listen: Listen) -> None:
+    """C018, F103: who, and how it stood before and after; not the header."""
+    notes, ada = listen().subscribe(events_requested=[receiver.SESSION_REVOKED]), provider.person()
+    its = {"stream_id": notes.stream_id}
+    notes.ask("PATCH", "stream", {**its, "delivery": {"method": POLL}})
+    notes.ask("POST", "status", {**its, "status": "paused", "reason": "holidays"})
+    subject = {"format": "iss_sub", "iss": provider.issuer, "sub": ada.id}
+    notes.ask("POST", "subjects/remove", {**its, "subject": subject})
+    notes.ask("POST", "subjects/add", {**its, "subject": subject})
+    notes.ask("POST", "status", {**its, "status": "asleep"})
+    notes.ask("DELETE", "stream", params=its)
+    with provider.arranging():
+        rows = session().query(AuditEvent).filter_by(name="stream:changed").order_by(AuditEvent.at).all()
+        rows = [row for row in rows if row.client_id == notes.application.client_id]
+        assert {row.actor for row in rows} == {f"client:{notes.application.client_id}"}
+        changes = [row.details["change"] for row in rows]
+        created, configured, paused, removed, added, deleted = rows
+        assert HEADER not in str([row.details for row in rows])
+    assert changes == ["created", "configured", "status set", "subject removed", "subject added", "deleted"]
+    pushed = {
+        "method": PUSH,
+        "endpoint_url": notes.url,
+        "has_authorization_header": True,
+        "status": "enabled",
+        "reason": None,
+        "events": [receiver.SESSION_REVOKED],
+    }
+    polled = {**pushed, "method": POLL, "endpoint_url": None, "has_authorization_header": False}
+    assert created.details["after"] == configured.details["before"] == pushed
+    assert configured.details["after"] == paused.details["before"] == polled
+    assert deleted.details["before"] == {**polled, "status": "paused", "reason": "holidays"}
+    assert removed.user_id == added.user_id == ada.id
 
 
 def test_of_two_streams_at_the_same_moment_one_is_made(
