@@ -19,6 +19,8 @@ FRESH = timedelta(minutes=10)
 PAUSE = timedelta(minutes=1)
 #: Keys are good for so long while their URL does not answer.
 PATIENCE = timedelta(hours=12)
+#: Of so many URLs a process remembers the keys: of those that were used last.
+MOST_URLS = 1000
 NEVER = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
 
@@ -35,6 +37,10 @@ class _Fetched:
     asked_at: datetime = NEVER
     lock: Lock = field(default_factory=Lock)
 
+    def are_good(self, now: datetime) -> bool:
+        """Whether there are keys that have not been out of sight for too long."""
+        return self.keys is not None and now - self.fetched_at < PATIENCE
+
     def needs(self, kid: str | None, now: datetime) -> bool:
         """Whether to ask: a key that is not known may be new."""
         if now - self.asked_at < PAUSE:
@@ -48,22 +54,46 @@ class KeyCache:
 
     def __init__(self) -> None:
         self._by_url: dict[str, _Fetched] = {}
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        """Of how many URLs something is remembered."""
+        return len(self._by_url)
 
     def of(self, url: str, kid: str | None) -> KeySet:
         """Return the keys that are at a URL, asking it where they are not known.
 
+        While one thread asks, the others go on with the keys that there are, and wait only where there are none.
+
         :raises KeysUnknown: it does not answer, or not with keys.
         """
-        found = self._by_url.setdefault(url, _Fetched())
-        with found.lock:
-            now = clock.now()
-            if found.needs(kid, now):
-                found.asked_at = now
-                if (keys := _fetch(url)) is not None:
-                    found.keys, found.fetched_at = keys, now
-            if found.keys is None or now - found.fetched_at >= PATIENCE:
-                raise KeysUnknown
-            return found.keys
+        found, now = self._find(url), clock.now()
+        if found.lock.acquire(blocking=not found.are_good(now)):
+            try:
+                _renew(found, url, kid)
+            finally:
+                found.lock.release()
+        if found.keys is None or not found.are_good(now):
+            raise KeysUnknown
+        return found.keys
+
+    def _find(self, url: str) -> _Fetched:
+        """Return what is remembered of a URL, and forget those that were not used for longest."""
+        with self._lock:
+            found = self._by_url.pop(url, None) or _Fetched()
+            self._by_url[url] = found
+            while len(self._by_url) > MOST_URLS:
+                del self._by_url[next(iter(self._by_url))]
+            return found
+
+
+def _renew(found: _Fetched, url: str, kid: str | None) -> None:
+    """Ask a URL where that is due; its lock is held."""
+    now = clock.now()
+    if found.needs(kid, now):
+        found.asked_at = now
+        if (keys := _fetch(url)) is not None:
+            found.keys, found.fetched_at = keys, now
 
 
 def of(client: ClientRules, kid: str | None) -> KeySet:
