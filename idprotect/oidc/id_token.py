@@ -40,7 +40,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
             "auth_time": int(proved.auth_time.timestamp()),
             "acr": proved.acr,
             "amr": proved.amr,
-            "sid": proved.sign_in_id,
+            "sid": subjects.session_of(client, proved.sign_in_id),
             "at_hash": create_half_hash(
                 token["access_token"], algorithm or runtime().keys.algorithm
             ).decode(),

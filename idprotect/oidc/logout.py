@@ -9,7 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from idprotect import sessions
 from idprotect.models import ClientRules
-from idprotect.oidc import hints, responses, subjects
+from idprotect.oidc import clients, hints, responses, subjects
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import runtime
 from idprotect.session_cookie import Current
@@ -22,26 +22,29 @@ LINK_AGE = 900
 class Leaving:
     """A validated logout request.
 
-    :param sign_in_id: of the ID token that came as a hint; None without one.
+    :param sid: of the ID token that came as a hint; None without one.
+    :param audience: the client that it was for, which knows the session by it.
     :param return_to: a registered URI, with ``state``.
     """
 
     client_name: str | None
     user_id: str | None = None
-    sign_in_id: str | None = None
+    sid: str | None = None
+    audience: str = ""
     return_to: str | None = None
 
     @property
     def is_hinted(self) -> bool:
         """Whether it came with an ID token of ours."""
-        return self.sign_in_id is not None
+        return self.sid is not None
 
     def is_about(self, current: Current) -> bool:
         """Whether the ID token came of the sign-in in this browser: then nobody has to be asked."""
-        sign_in = current.sign_in
-        if self.user_id != current.user.id or self.sign_in_id is None:
+        client = clients.find(self.audience)
+        if self.user_id != current.user.id or client is None:
             return False
-        return self.sign_in_id == sign_in.id or self.sign_in_id in sessions.replaced_by(sign_in)
+        ids = (current.sign_in.id, *sessions.replaced_by(current.sign_in))
+        return self.sid in [subjects.session_of(client, sign_in_id) for sign_in_id in ids]
 
 
 class EndSession(EndSessionEndpoint):  # type: ignore[misc]
@@ -61,7 +64,7 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
             return_to = responses.with_query(uri, [("state", state)] if state else [])
         name = client.name if client is not None else None
         user_id = subjects.user_of_hint(claims) if claims else None
-        return Leaving(name, user_id, claims.get("sid"), return_to)
+        return Leaving(name, user_id, claims.get("sid"), claims.get("aud", ""), return_to)
 
     def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
         # Authlib would take any token of ours for an ID token, and raise on some that are none.

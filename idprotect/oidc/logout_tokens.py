@@ -76,7 +76,7 @@ def logout_token(notice: Delivery, client: Client) -> str:
         "iat": now,
         "exp": now + LIFETIME,
         "jti": notice.id,
-        "sid": notice.content["sign_in_id"],
+        "sid": subjects.session_of(client, notice.content["sign_in_id"]),
         "events": {EVENT: {}},
     }
     return sign(claims, "logout+jwt", client.id_token_signed_response_alg)

@@ -1,6 +1,9 @@
-"""By what an application knows a user: the id, or for each sector another one that nobody can compare (OIDC Core 8).
+"""By what an application knows a user and a session: the id, or for each sector another one that nobody can compare.
+
+OIDC Core section 8.
 
 Pairwise subjects are random and stored, so that they outlive every key and can be found again when they come as a hint.
+Sessions are short, so theirs are keyed hashes.
 """
 
 import secrets
@@ -9,6 +12,7 @@ from sqlalchemy import bindparam, select
 
 from idprotect.models import ClientRules, PairwiseSubject, dialect, insert, run, table_of
 from idprotect.oidc import clients
+from idprotect.runtime import runtime
 
 _table = table_of(PairwiseSubject)
 _OF = select(_table.c.subject).where(
@@ -30,6 +34,13 @@ def of(client: ClientRules, user_id: str) -> str:
         run(insert(PairwiseSubject, dialect()).values(new).on_conflict_do_nothing())
         found = run(_OF, **key).scalar_one()  # that of whoever was first
     return str(found)
+
+
+def session_of(client: ClientRules, sign_in_id: str) -> str:
+    """Return the ``sid`` of a sign-in at a client."""
+    if not client.is_pairwise:
+        return sign_in_id
+    return runtime().keys.keyed_hash("sid", client.sector, sign_in_id)
 
 
 def user_of(client: ClientRules, subject: str) -> str | None:

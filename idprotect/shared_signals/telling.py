@@ -161,7 +161,8 @@ def _subject(delivery: Delivery, client: Client) -> dict[str, Any]:
     user = {"format": "iss_sub", "iss": settings().issuer, "sub": subject}
     if content["sign_in_id"] is None:
         return user
-    return {"format": "complex", "user": user, "session": {"format": "opaque", "id": content["sign_in_id"]}}
+    session_id = subjects.session_of(client, content["sign_in_id"])
+    return {"format": "complex", "user": user, "session": {"format": "opaque", "id": session_id}}
 
 
 def _prepare(delivery: Delivery) -> Callable[[], str] | None:

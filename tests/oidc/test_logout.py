@@ -504,3 +504,38 @@ def test_sid_is_that_of_the_session(server: Server, notes: Application, signed_i
     assert first == second
     other = Person(server, signed_in.user_id, signed_in.username).sign_in()
     assert notes.claims(notes.tokens(other)["id_token"])["sid"] != first
+
+
+def test_sid_tells_sectors_nothing_of_one_another(
+    server: Server, listener: Listener, signed_in: Person
+) -> None:
+    """D06, OIDC Core 8.1: of its sector's own, in ID and logout tokens alike; else it would join what subjects part."""
+
+    def pairwise(host: str) -> Application:
+        return server.application(
+            subject_type="pairwise",
+            redirect_uris=(f"https://{host}/cb",),
+            backchannel_logout_uri=listener.url,
+        )
+
+    applications = [pairwise(host) for host in ("a.example", "a.example", "b.example")]
+    hints = [one.tokens(signed_in)["id_token"] for one in applications]
+    one, same, other = (one.claims(hint)["sid"] for one, hint in zip(applications, hints, strict=True))
+    public = server.application()
+    assert one == same
+    assert len({one, other, public.claims(public.tokens(signed_in)["id_token"])["sid"]}) == 3
+    end_session(signed_in, id_token_hint=hints[2])
+    assert not is_signed_in(server, signed_in), "a hint of this very session, nobody is asked"
+    deliver(server)
+    told = [logout_claims(server, listener, number) for number in range(3)]
+    assert {(claims["aud"], claims["sid"]) for claims in told} == {
+        (application.id, sid) for application, sid in zip(applications, (one, same, other), strict=True)
+    }
+
+
+def test_a_pairwise_hint_of_another_session_asks_first(server: Server, signed_in: Person) -> None:
+    """RP-Initiated Logout 2: it is of the person, but not of this browser."""
+    application = server.application(subject_type="pairwise")
+    other = Person(server, signed_in.user_id, signed_in.username).sign_in()
+    end_session(signed_in, id_token_hint=application.tokens(other)["id_token"])
+    assert is_signed_in(server, signed_in)

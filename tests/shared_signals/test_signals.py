@@ -188,6 +188,7 @@ def test_pairwise_applications_hear_their_own_subject(provider: Provider, listen
     ada.end_sessions()
     assert notes.types() == [receiver.SESSION_REVOKED]
     assert notes.heard[0].sub == claims["sub"] != ada.id
+    assert notes.heard[0].sid == claims["sid"]
 
 
 Act = Callable[[Person], Any]
