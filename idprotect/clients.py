@@ -5,7 +5,7 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from idprotect import audit, clock, workloads
+from idprotect import audit, clock, key_sets, workloads
 from idprotect.audit import Event
 from idprotect.consents import SCOPES
 from idprotect.errors import InteractionError, NotFound
@@ -81,10 +81,14 @@ def registration_of(client: Client) -> Registration:
     return Registration(**stored)
 
 
-def change(client: Client, registration: Registration, by: str, reason: str = "") -> str | None:
+def change(
+    client: Client, registration: Registration, by: str, reason: str = "", *, by_itself: bool = False
+) -> str | None:
     """Register an application anew; once something is taken away, everything issued so far is refused.
 
     :param reason: why, for the audit log.
+    :param by_itself: the client looks after its own registration (RFC 7592). When anybody else changes one, that is
+        over: what an administrator gives must not come with redirect URIs that the client chose afterwards.
     :return: its secret, when it needs one now and had none.
     :raises RegistrationError: with everything that is wrong.
     """
@@ -96,6 +100,8 @@ def change(client: Client, registration: Registration, by: str, reason: str = ""
     ):
         _check_sector(registration)
     _store(client, registration)
+    if not by_itself:
+        client.registration_token_hash = None
     after = registration_of(client)
     issued = _fit_secret(client, after)
     removed = sorted(_held(before) - _held(after))
@@ -137,6 +143,7 @@ def rotate_secret(client: Client, by: str, overlap: timedelta = timedelta(), rea
     client.previous_secret_expires_at = now + overlap if overlap else None
     client.secret_hash = sha256(issued)
     if not overlap:
+        client.registration_token_hash = None  # whoever knew the secret may know that token, too
         client.valid_after = now
         workloads.remediate(client.id, by)
     audit.record(
@@ -157,6 +164,7 @@ def set_enabled(client: Client, enabled: bool, by: str, reason: str = "") -> Non
     """
     before = client.enabled
     client.enabled, client.valid_after = enabled, clock.now()
+    client.registration_token_hash = None
     audit.record(
         Event.CLIENT_CHANGED,
         actor=by,
@@ -201,7 +209,10 @@ def _held(registration: Registration) -> set[str]:
     method = registration.token_endpoint_auth_method
     audience = registration.access_token_audience
     held = {*registration.redirect_uris, *registration.grant_types, *scopes, method}
-    return held | {audience} if audience else held
+    held |= {place for place in (audience, registration.jwks_uri) if place}
+    return (
+        held | {key.thumbprint() for key in key_sets.load(registration.jwks)} if registration.jwks else held
+    )
 
 
 def _check_sector(registration: Registration) -> None:

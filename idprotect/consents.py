@@ -9,6 +9,7 @@ from idprotect.audit import Event
 from idprotect.models import (
     AuthorizationCode,
     Consent,
+    DeviceGrant,
     Token,
     User,
     UserFacts,
@@ -74,12 +75,11 @@ def revoke(user: User, client_id: str) -> None:
     protection.hold(user.id)
     session().execute(delete(Consent).where(Consent.user_id == user.id, Consent.client_id == client_id))
     # Codes first, and tokens until there are none: what is being issued at this moment comes to light meanwhile.
-    codes = update(AuthorizationCode).where(
-        AuthorizationCode.user_id == user.id,
-        AuthorizationCode.client_id == client_id,
-        AuthorizationCode.used_at.is_(None),
-    )
-    rows_changed(codes.values(expires_at=AuthorizationCode.issued_at))  # not "used": nobody stole it
+    for waiting in (AuthorizationCode, DeviceGrant):
+        codes = update(waiting).where(
+            waiting.user_id == user.id, waiting.client_id == client_id, waiting.used_at.is_(None)
+        )
+        rows_changed(codes.values(expires_at=waiting.issued_at))  # not "used": nobody stole it
     tokens = update(Token).where(
         Token.user_id == user.id, Token.client_id == client_id, Token.revoked_at.is_(None)
     )

@@ -28,6 +28,7 @@ from idprotect.models import (
     Challenge,
     Consent,
     Device,
+    DeviceGrant,
     RecoveryCode,
     SignIn,
     Token,
@@ -337,7 +338,16 @@ def delete(user: User, by: str, reason: str) -> None:
         raise InteractionError("The host application keeps this user; delete it there first.")
     protection.hold(user.id)
     sessions.end_all(user.id, "deleted", actor=by)
-    for model in (Token, AuthorizationCode, Consent, Challenge, RecoveryCode, Device, Authenticator):
+    for model in (
+        Token,
+        AuthorizationCode,
+        Consent,
+        DeviceGrant,
+        Challenge,
+        RecoveryCode,
+        Device,
+        Authenticator,
+    ):
         session().execute(sql_delete(model).where(model.user_id == user.id))
     audit.record(
         Event.USER_DELETED,

@@ -12,16 +12,13 @@ from idprotect.oidc.client_credentials import ClientToken
 
 def require(scopes: Sequence[str]) -> ClientToken:
     """Return the token of the request; raise Problem when it allows none of *scopes*."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not value.strip():
+    header = request.headers.get("Authorization", "")
+    if not header.lower().startswith("bearer "):
         raise _refused(HTTPStatus.UNAUTHORIZED, "A bearer token is needed.")
-    token = client_credentials.find(value.strip())
-    if token is None or not token.active:
-        raise _refused(HTTPStatus.UNAUTHORIZED, "The token is not valid.", 'error="invalid_token"')
-    if token.token.jkt is not None:
-        raise _refused(
-            HTTPStatus.UNAUTHORIZED, "A token bound to a key is not taken.", 'error="invalid_token"'
-        )
+    token = client_credentials.presented(header)
+    if token is None:
+        why = "The token is not valid here; one that is bound to a key is not taken."
+        raise _refused(HTTPStatus.UNAUTHORIZED, why, 'error="invalid_token"')
     if not any(token.allows(scope) for scope in scopes):
         why = f'error="insufficient_scope", scope="{scopes[0]}"'
         raise _refused(HTTPStatus.FORBIDDEN, f"The scope {' or '.join(scopes)} is needed.", why)

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -105,9 +105,15 @@ class _Reader:
         self.problem(f"{name!r} must be a list of tables ([[{name}]])")
         return []
 
+    def printable(self, texts: Iterable[str], key: str) -> None:
+        """Refuse what can be neither shown nor, on PostgreSQL, stored: control characters, half characters."""
+        if not all(text.isprintable() for text in texts):
+            self.problem(f"{key!r} has characters that cannot be printed", key)
+
     def strings(self, table: Mapping[str, Any], key: str) -> frozenset[str]:
         value = table.get(key, [])
         if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
+            self.printable(value, key)
             return frozenset(value)
         self.problem(f"{key!r} must be a list of strings", key)
         return frozenset()
@@ -177,9 +183,15 @@ class _Reader:
     def name(self, row: Mapping[str, Any]) -> str:
         name = row.get("name")
         if isinstance(name, str) and name:
+            self.printable([name], "name")
             return name
         self.problem("a 'name' is needed", "name")
         return "?"
+
+    def title(self, row: Mapping[str, Any]) -> str:
+        title = str(row.get("title", ""))
+        self.printable([title], "title")
+        return title
 
     def policy(self, row: Mapping[str, Any]) -> Policy:
         self.where = place("policy", row.get("name", "?"))
@@ -191,7 +203,7 @@ class _Reader:
         known_device = self.truth(when, "known_device")
         policy = Policy(
             name=self.name(row),
-            title=str(row.get("title", "")),
+            title=self.title(row),
             state=self.choice(row, "state", PolicyState.REPORT_ONLY),
             who=self.who(row),
             clients=Selection(self.strings(clients, "include"), self.strings(clients, "exclude")),

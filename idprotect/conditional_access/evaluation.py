@@ -136,7 +136,7 @@ def _is_opened_by_pass(policy: Policy, request: AccessRequest) -> bool:
     Its word stands in for a familiar place: it opens what the risk of this sign-in closed, and nothing else.
     """
     is_about_sign_in = bool(policy.sign_in_risk) and not policy.user_risk
-    return request.vouched_for and is_about_sign_in and not request.is_compromised
+    return request.is_vouched_for and is_about_sign_in and not request.is_compromised
 
 
 def _sign_in_is_recent(policy: Policy, request: AccessRequest) -> bool:
@@ -228,7 +228,7 @@ def _may_register(request: AccessRequest, company: list[Policy]) -> bool:
     """Whether whoever sits there with the password alone may add a second factor: it could be the attacker."""
     if request.is_compromised:
         return False
-    if not request.is_risky or request.vouched_for:
+    if not request.is_risky or request.is_vouched_for:
         return True
     asking = [policy for policy in company if policy.sign_in_risk and Control.MFA in policy.controls]
     return bool(asking) and all(policy.unregistered is Unregistered.REGISTER for policy in asking)

@@ -90,6 +90,11 @@ class AccessRequest:
         return max(self.sign_in_risk, self.session_risk) >= RiskLevel.MEDIUM
 
     @property
+    def is_vouched_for(self) -> bool:
+        """Whether the help desk's word counts: it says nothing about where the cookie turned up since."""
+        return self.vouched_for and not self.session_risk
+
+    @property
     def is_compromised(self) -> bool:
         """Whether the identity is too doubtful to add a second factor to."""
         return self.user_risk >= RiskLevel.MEDIUM

@@ -1,6 +1,7 @@
 """Policy tests: example sign-ins with what has to come of them, run before policies are put into force."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from idprotect.conditional_access.decision import OUTCOMES, Decision, Outcome
@@ -27,9 +28,25 @@ def example_facts(given: Mapping[str, Any]) -> AccessRequest:
     """
     risk_at = {f"{risk}_at": _AT for risk in ("session_risk", "user_risk") if risk in given}
     try:
-        return AccessRequest.from_dict({**_HARMLESS, **risk_at, **given})
+        facts = AccessRequest.from_dict({**_HARMLESS, **risk_at, **given})
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"the facts are not valid: {error}") from None
+    if wrong := [
+        field
+        for field, kind in AccessRequest.__annotations__.items()
+        if not _fits(getattr(facts, field), kind)
+    ]:
+        raise ValueError(f"the facts are not valid: {', '.join(wrong)}")
+    return facts
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a fact is of its kind: a moment has a time zone, and a text can be printed."""
+    if kind == frozenset[str]:
+        return isinstance(value, frozenset) and all(_fits(one, str) for one in value)
+    if isinstance(value, str):
+        return isinstance(value, kind) and value.isprintable()
+    return isinstance(value, kind) and not (isinstance(value, datetime) and value.tzinfo is None)
 
 
 def example_problems(test: PolicyTest) -> list[str]:
@@ -42,7 +59,7 @@ def example_problems(test: PolicyTest) -> list[str]:
     if test.expect not in OUTCOMES:
         problems.append(f"'expect' must be one of {', '.join(OUTCOMES)}")
     for word in test.policies.values():
-        if word not in _POLICY_OUTCOMES:
+        if not isinstance(word, str) or word not in _POLICY_OUTCOMES:
             problems.append(f"'policies' has no outcome {word!r}")
     return problems
 

@@ -159,7 +159,7 @@ class Asked:
             if question.name in self.answers:
                 try:
                     conditions.append(question.condition(self.answers[question.name]))
-                except ValueError:
+                except (ValueError, OverflowError):  # also the day after the last one
                     raise InteractionError(f"“{question.label}” cannot be what was asked for.") from None
         if self.search and self.listing.search is not None:
             conditions.append(self.listing.search(self.search))

@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
@@ -114,13 +114,13 @@ def _decode(place: str, kinds: Sequence[type]) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(place + "=" * (-len(place) % 4)))
         return [_of_kind(value, kind) for value, kind in zip(values, kinds, strict=True)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise InteractionError("This page of the list does not exist.") from None
 
 
 def _of_kind(value: Any, kind: type) -> Any:
     if kind is datetime and (at := datetime.fromisoformat(value)).tzinfo is not None:
-        return at
+        return at.astimezone(UTC)
     is_text = kind is str and isinstance(value, str) and value.isprintable()
     is_number = kind is int and isinstance(value, int) and abs(value) < LARGEST_KEY
     if is_text or is_number:

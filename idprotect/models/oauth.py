@@ -14,7 +14,7 @@ from idprotect import clock, redirect_uris
 from idprotect.keys import sha256
 from idprotect.models.bare import Bare
 from idprotect.models.base import Base, new_id
-from idprotect.registration import OWN_SCOPE
+from idprotect.registration import DEVICE_CODE, OWN_SCOPE
 
 
 class ClientRules:
@@ -68,7 +68,12 @@ class ClientRules:
 
     @property
     def sector(self) -> str:
-        """Whose clients know users by the same pairwise subjects (OIDC Core section 8.1); at worst it alone."""
+        """Whose clients know users by the same pairwise subjects (OIDC Core section 8.1); at worst it alone.
+
+        A device brings its user's subject back without a redirect, so URIs do not show whose client it is.
+        """
+        if DEVICE_CODE in self.grant_types:
+            return str(self.client_id)
         return redirect_uris.sector(self.sector_identifier_uri, self.redirect_uris) or self.client_id
 
     @property

@@ -107,6 +107,16 @@ class ClientToken:
         }
 
 
+def presented(authorization: str) -> ClientToken | None:
+    """Return the active token that an ``Authorization`` header bears (RFC 6750 section 2.1).
+
+    One that is bound to a key is none: no proof is read here, and without it anybody may have stolen it.
+    """
+    scheme, _, value = authorization.partition(" ")
+    token = find(value.strip()) if scheme.lower() == "bearer" else None
+    return token if token is not None and token.active and token.token.jkt is None else None
+
+
 def find(value: str) -> ClientToken | None:
     """Find a client's own access token by its value, whatever became of it."""
     row = run(_TOKEN, hash=sha256(value)).first()

@@ -106,7 +106,8 @@ def update(client: Client, own_token: str, document: Any) -> dict[str, Any]:
         raise InvalidRequestError("The client_secret is not the present one.")
     try:
         kept = {name: getattr(clients.registration_of(client), name) for name in RESERVED}
-        issued = clients.change(client, replace(read(document), **kept), by=f"client {client.id}")
+        wanted = replace(read(document), **kept)
+        issued = clients.change(client, wanted, by=f"client {client.id}", by_itself=True)
     except RegistrationError as error:
         raise InvalidMetadata(error) from None
     return _told(client, own_token, issued)
@@ -114,7 +115,6 @@ def update(client: Client, own_token: str, document: Any) -> dict[str, Any]:
 
 def delete(client: Client) -> None:
     """Take a registration back: with it goes everything that the client holds (RFC 7592 section 2.3)."""
-    client.registration_token_hash = None
     clients.set_enabled(client, False, f"client {client.id}")
 
 

@@ -36,6 +36,8 @@ class Reach:
 
 
 PUBLIC = Reach()
+#: All that was ever given out to the public internet of version 6 (RFC 4291 section 2.4).
+_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 def post_form(url: str, form: Mapping[str, str], reach: Reach = PUBLIC) -> int:
@@ -125,7 +127,9 @@ def _is_allowed(text: str, reach: Reach, need_loopback: bool) -> bool:
         return reach.this_machine
     if any(address in network for network in reach.networks):
         return not need_loopback
-    return address.is_global and not address.is_multicast and not need_loopback
+    # Elsewhere are translators into networks of our own, and what was meant for sites.
+    is_given_out = address.version == 4 or address in _UNICAST
+    return address.is_global and is_given_out and not address.is_multicast and not need_loopback
 
 
 def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

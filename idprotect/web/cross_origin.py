@@ -6,6 +6,7 @@ URI which is registered for a public client; nobody else's script reads an answe
 """
 
 import re
+from http import HTTPStatus
 
 from flask import Response, request
 from sqlalchemy import String, bindparam, cast, select
@@ -38,7 +39,8 @@ def allow(response: Response) -> Response:
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin", "")
-    if not is_public_application(origin):
+    # Who is turned away because something is broken must not run into it again.
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or not is_public_application(origin):
         return response
     response.headers["Access-Control-Allow-Origin"] = origin
     if request.method == "OPTIONS":

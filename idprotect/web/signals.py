@@ -129,9 +129,8 @@ def _named(wanted: Any) -> str | None:
 
 def _answer(respond: Callable[[Client], Answer]) -> Response:
     """Answer an application that has a token for this, in JSON; nothing is half done when it fails."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    token = client_credentials.find(value.strip()) if scheme.lower() == "bearer" else None
-    if token is None or not token.active:
+    token = client_credentials.presented(request.headers.get("Authorization", ""))
+    if token is None:
         return _error(401, "invalid_token")
     if not token.allows(SIGNALS):
         return _error(403, "insufficient_scope")

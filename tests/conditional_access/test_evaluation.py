@@ -789,6 +789,13 @@ def test_a_pass_turns_a_block_for_the_sign_in_into_a_second_factor() -> None:
     assert decide(SIGN_IN_BLOCK, **A_PASS, registered=True).mfa_for_sign_in_risk
 
 
+def test_a_pass_says_nothing_about_a_session_that_turned_up_elsewhere_since() -> None:
+    """D27: whoever was vouched for in the morning may have lost the cookie by the evening."""
+    moved = {"session_risk": HIGH, "session_risk_at": RISK_AT, "registered": True}
+    assert word(SIGN_IN_BLOCK, **A_PASS, **moved) == "blocked"
+    assert decide(SIGN_IN_BLOCK, **A_PASS, **moved).steps == (Step.SIGN_IN,)
+
+
 @pytest.mark.parametrize("one", [SIGN_IN_BLOCK, SIGN_IN_MFA, registration()])
 def test_a_pass_opens_nothing_of_a_compromised_account(one: Policy) -> None:
     """D08, product.md 4: only an administrator helps, also where no policy is about the account's risk."""

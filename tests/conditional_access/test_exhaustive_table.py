@@ -490,12 +490,15 @@ def test_steps_are_asked_for_in_their_order_and_a_block_stands_alone(
 def test_nobody_registers_on_the_password_alone_where_it_could_be_the_attacker(
     force: PolicySet, request: AccessRequest
 ) -> None:
-    """I7, F071, F072: never a compromised user; in a risky sign-in only where every such policy allows it."""
+    """I7, F071, F072: never a compromised user; in a risky sign-in only where every such policy allows it.
+
+    Or where the help desk made sure who it is, and the session stayed where it was.
+    """
     decision = evaluate(force, request)
     if Step.MFA_REGISTRATION not in decision.steps:
         return
     assert request.user_risk < RiskLevel.MEDIUM
-    if request.sign_in_risk >= RiskLevel.MEDIUM:
+    if request.sign_in_risk >= RiskLevel.MEDIUM and not (request.vouched_for and not request.session_risk):
         allowing = [
             policy.unregistered
             for policy in force.policies

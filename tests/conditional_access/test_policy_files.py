@@ -577,6 +577,20 @@ def test_a_sign_in_frequency_is_a_time_that_leaves_room_for_the_pages(text: str,
         ('[[test]]\nname = "t"\nexpect = "maybe"', "'expect' must be one of allowed, blocked"),
         ('[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { mood = "good" }', "facts are not valid"),
         ('[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { at = 3 }', "facts are not valid"),
+        (
+            '[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { mfa_at = "2026-01-01T12:00:00" }',
+            "not valid: mfa_at",
+        ),
+        ('[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { client_id = ["q"] }', "not valid: client_id"),
+        ('[[test]]\nname = "t"\nexpect = "allowed"\nfacts = { groups = [1] }', "not valid"),
+        (
+            one_policy(rest='state = "on"')
+            + '[[test]]\nname = "t"\nexpect = "allowed"\npolicies = { p = [1] }',
+            "no outcome [1]",
+        ),
+        ('[[policy]]\nname = "p\\u0007"', "'name' has characters that cannot be printed"),
+        (one_policy(rest='title = "\\u0007"'), "'title' has characters that cannot be printed"),
+        (one_policy(when='scopes = ["\\u0000"]'), "'scopes' has characters that cannot be printed"),
         ('[[test]]\nname = "t"\nexpect = "allowed"\npolicies = { p = "allowed" }', "no policy is called 'p'"),
         (
             one_policy(rest='state = "on"')

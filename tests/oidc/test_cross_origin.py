@@ -3,6 +3,8 @@
 import pytest
 from werkzeug.test import TestResponse
 
+from idprotect.errors import EvaluationError
+from idprotect.web import cross_origin, tokens
 from tests.oidc.server import VERIFIER, Application, Person, Server
 
 ORIGIN = "https://spa.example"
@@ -88,6 +90,20 @@ def test_what_keeps_a_secret_is_no_script(server: Server) -> None:
     """Section 6: only public clients run in browsers."""
     server.application(redirect_uris=("https://server.example/callback",))
     assert ask(server, "/token", "https://server.example") == {}
+
+
+def test_what_is_broken_is_not_asked_again(single_page: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Section 11: whoever is turned away for our fault gets the same answer with an origin as without one."""
+
+    def fall(*_: object, **__: object) -> None:
+        raise EvaluationError("no database")
+
+    monkeypatch.setattr(tokens.protocol, "read", fall)
+    monkeypatch.setattr(cross_origin, "run", fall)
+    plain = single_page.server.send("POST", "/token")
+    named = single_page.server.send("POST", "/token", headers={"Origin": ORIGIN})
+    assert plain.status_code == named.status_code == 503
+    assert plain.headers["Retry-After"] == named.headers["Retry-After"]
 
 
 def test_a_disabled_application_reads_nothing(server: Server) -> None:

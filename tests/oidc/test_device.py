@@ -141,6 +141,22 @@ def test_a_sign_in_that_has_ended_gives_nothing(signed_in: Person, device: Devic
     assert error_of(device.poll()) == (400, "invalid_grant")
 
 
+def test_a_consent_that_was_taken_back_gives_nothing(signed_in: Person, device: Device) -> None:
+    """Section 7: what the application would get by it goes, too, also what it has not fetched yet."""
+    type_code(signed_in, device).submit(button="allow")
+    signed_in.go("/account").submit(action=f"/account/consents/{device.application.id}/revoke")
+    assert error_of(device.poll())[0] == 400
+
+
+def test_a_device_learns_no_subject_of_somebody_else_s_sector(server: Server) -> None:
+    """OIDC Core 8.1: no redirect shows whose client it is, so it is alone in its sector."""
+    theirs = {"redirect_uris": ("https://victim.example/callback",), "subject_type": "pairwise"}
+    device, web = television(server, **theirs), server.registered(client_name="Web", **theirs)
+    with server.arranging():
+        assert web.row().sector == "victim.example"
+        assert device.row().sector == device.id
+
+
 @pytest.mark.parametrize("change", ["disabled", "scope removed", "grant removed"])
 def test_a_client_that_changed_gets_nothing(
     server: Server, signed_in: Person, device: Device, change: str

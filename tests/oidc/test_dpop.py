@@ -277,8 +277,9 @@ def test_a_resource_server_reads_the_key(server: Server, signed_in: Person) -> N
 
 def test_a_client_s_own_token_is_bound_and_no_bearer_token_of_our_interface(server: Server) -> None:
     """O 9449 7: our interface takes bearer tokens alone, so it refuses a bound one."""
-    siem = service(server)
-    answer = post(siem, proof(), grant_type="client_credentials", scope="idprotect:findings").get_json()
+    scope = "idprotect:findings idprotect:signals"
+    siem = service(server, scope=scope)
+    answer = post(siem, proof(), grant_type="client_credentials", scope=scope).get_json()
     assert answer["token_type"] == "DPoP"
     assert siem.introspect(answer["access_token"])["cnf"] == {"jkt": KEY.thumbprint()}
     headers = {"Authorization": f"Bearer {answer['access_token']}"}
@@ -286,6 +287,7 @@ def test_a_client_s_own_token_is_bound_and_no_bearer_token_of_our_interface(serv
         server.send("POST", "/api/v1/findings", "{}", headers, content_type="application/json").status_code
         == 401
     )
+    assert server.send("GET", "/ssf/stream", headers=headers).status_code == 401
 
 
 def test_dpop_is_announced(server: Server) -> None:

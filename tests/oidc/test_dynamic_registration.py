@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from idprotect import clients
 from idprotect.errors import InteractionError
 from idprotect.oidc import initial_access
 from tests.oidc.conftest import POLICIES
@@ -224,6 +226,29 @@ def test_an_application_reads_its_registration(server: Server) -> None:
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.get_json() == {name: value for name, value in told.items() if name != "client_secret"}
+
+
+@pytest.mark.parametrize("change", ["made first party", "scope taken", "secret rotated", "disabled"])
+def test_whoever_else_changes_a_registration_looks_after_it_from_then_on(server: Server, change: str) -> None:
+    """A 10.7: trust that an administrator gave does not come with redirect URIs that the client chose later."""
+    told, application = made(server, scope="openid email")
+    with server.arranging():
+        row = application.row()
+        before = clients.registration_of(row)
+        if change == "made first party":
+            clients.change(row, replace(before, first_party=True), "eve")
+        elif change == "scope taken":
+            clients.change(row, replace(before, scope="openid"), "eve")
+        elif change == "secret rotated":
+            clients.rotate_secret(row, "eve")
+        else:
+            clients.set_enabled(row, False, "eve")
+            clients.set_enabled(row, True, "eve")
+    document = {"client_id": told["client_id"], "redirect_uris": ["https://attacker.example/cb"]}
+    assert manage(server, told, "PUT", document).status_code == 401
+    assert manage(server, told, "GET").status_code == 401
+    with server.arranging():
+        assert application.row().redirect_uris == [CALLBACK]
 
 
 def test_an_application_replaces_its_registration(server: Server, signed_in: Person) -> None:

@@ -464,6 +464,10 @@ def test_the_server_tells_by_itself(
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b:1::a9fe:a9fe", False),
+        ("fec0::1", False),
+        ("::169.254.169.254", False),
+        ("::ffff:0:169.254.169.254", False),
         ("2002:7f00:1::", False),
     ],
 )

@@ -5,7 +5,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -47,6 +47,23 @@ EDWARDS = OKPKey.generate_key("Ed25519", {"kid": "edwards"})
 def signer(server: Server) -> Application:
     """An application that authenticates by signing."""
     return server.application(token_endpoint_auth_method="private_key_jwt")
+
+
+def test_what_was_issued_for_a_key_goes_with_it(
+    server: Server, signer: Application, signed_in: Person
+) -> None:
+    """I2: a key is replaced because others may have it; one that is only added takes nothing away."""
+    tokens = signer.tokens(signed_in)
+    with server.arranging():
+        row = signer.row()
+        both = {"keys": [*row.jwks["keys"], RSA.as_dict(private=False)]}
+        clients.change(row, replace(clients.registration_of(row), jwks=both), "eve")
+    assert signer.userinfo(tokens["access_token"]).status_code == 200
+    with server.arranging():
+        row = signer.row()
+        other = {"keys": [RSA.as_dict(private=False)]}
+        clients.change(row, replace(clients.registration_of(row), jwks=other), "eve")
+    assert signer.userinfo(tokens["access_token"]).status_code == 401
 
 
 def use(application: Application, form: dict[str, str], endpoint: str = "/token", **more: Any) -> Any:
