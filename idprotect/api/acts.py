@@ -51,14 +51,15 @@ def _do(act: Act, argument: str, call: Call) -> Response:
     target = triage.find(act, call.path[argument])
     if target is None:
         not_found()
-    if (why := triage.why_forbidden(target, call.actor)) is not None:
-        raise Problem(HTTPStatus.FORBIDDEN, why)
-    if act.already(target) is not None:
+    is_forbidden = triage.why_forbidden(target, call.actor) is not None
+    if not is_forbidden and act.already(target) is not None:
         return no_content()
     usual = [option.name for option in act.options if option.default]
     done = triage.perform(act, target, call.actor, call.body["reason"], call.body.get("options", usual))
     if done.secret is not None:
         return jsonify(secret=done.secret)
+    if done.refused is not None and is_forbidden:
+        raise Problem(HTTPStatus.FORBIDDEN, done.refused)
     if done.refused is not None and not _was_done_meanwhile(act, target):
         raise Problem(HTTPStatus.CONFLICT, done.refused)
     return no_content()

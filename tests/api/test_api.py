@@ -320,6 +320,11 @@ def test_only_an_administrator_acts_on_somebody_with_a_role(server: Server, oper
     boss = server.person(roles=("administrator",))
     server.person(roles=("administrator",))
     assert operator.act(f"/users/{boss.user_id}", "confirm-compromised") == 403
+    with server.arranging():
+        about = (AuditEvent.user_id == boss.user_id, AuditEvent.name.startswith("console:"))
+        (row,) = session().scalars(select(AuditEvent).where(*about))
+        assert (row.name, row.details["act"]) == ("console:act_refused", "confirm_compromised")
+        assert row.actor == f"client:{operator.application.id}", "who tried it is written down"
     caller = Caller(server, "idprotect:administer")
     assert caller.act(f"/users/{boss.user_id}", "confirm-compromised") == 204
 
