@@ -81,7 +81,7 @@ class Walk(RuleBasedStateMachine):
         found = [Finding("unfamiliar_sign_in", level, About.SIGN_IN, ("unfamiliar",))] if level else []
         protection.raise_detections(self.user, found, sign_in)
         if completed:
-            protection.completed(self.user, sign_in)
+            protection.completed(sign_in)
 
     @rule(name=NAMES, level=LEVELS)
     def something_is_found_about_the_user(self, name: str, level: RiskLevel) -> None:

@@ -862,12 +862,8 @@ class Walk(RuleBasedStateMachine):
 
     def _browse(self, tab: Tab, path: str, form: dict[str, str] | None) -> TestResponse:
         self.moment.move(seconds=1)
-        cookie, bound = (
-            tab.client.get_cookie(SESSION, "id.example"),
-            tab.client.get_cookie(BROWSER, "id.example"),
-        )
-        mine = self._sign_in_of(cookie.value if cookie else None)
-        facts = self._facts(mine["id"]) if mine is not None else None
+        bound = tab.client.get_cookie(BROWSER, "id.example")
+        facts = self._facts_of(tab)
         pending_id = self._pending_in(path)
         pending = self._pending_row(pending_id)
         may = self._deeds(path, form, facts)
@@ -878,9 +874,17 @@ class Walk(RuleBasedStateMachine):
         tab.path, tab.html = path, answer.text if answer.mimetype == "text/html" else ""
         self._remember(tab, path, form, answer)
         self._check_answer(answer, path)
-        self._check_what_was_given(path, form, answer, facts, pending, bound.value if bound else "")
+        # A password that is right is answered with what was asked for, so that is given to the sign-in that it began.
+        begun = self._facts_of(tab) if path.startswith("/sign-in/") and form is not None else facts
+        self._check_what_was_given(path, form, answer, begun, pending, bound.value if bound else "")
         self._check_what_changed(path, facts, may)
         return answer
+
+    def _facts_of(self, tab: Tab) -> Facts | None:
+        """Read what is known of the sign-in that a browser is in."""
+        cookie = tab.client.get_cookie(SESSION, "id.example")
+        mine = self._sign_in_of(cookie.value if cookie else None)
+        return self._facts(mine["id"]) if mine is not None else None
 
     def _remember(self, tab: Tab, path: str, form: dict[str, str] | None, answer: TestResponse) -> None:
         self.field.seen[f"page {tab.step}" if tab.html else f"{answer.status_code}"] += 1

@@ -24,10 +24,12 @@ class AddressesView(ConsoleView):
         """Every hop of this request, and what was confirmed."""
         return self._show(ReasonForm.for_page(CHANGE))
 
-    @expose("/change", methods=["POST"])
+    @expose("/change", methods=["GET", "POST"])
     def change(self) -> AnyResponse:
         """Confirm that addresses are seen rightly, or withdraw that."""
         here = url_for("idprotect_admin_addresses.index")
+        if request.method == "GET":
+            return redirect(here, 303)
         if (interruption := door.ask_for_fresh_factor(here)) is not None:
             return interruption
         form = ReasonForm.for_page(CHANGE)

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from joserfc.jwk import KeySet
@@ -21,7 +21,7 @@ PAUSE = timedelta(minutes=1)
 PATIENCE = timedelta(hours=12)
 #: Of so many URLs a process remembers the keys: of those that were used last.
 MOST_URLS = 1000
-NEVER = datetime.min.replace(tzinfo=clock.now().tzinfo)
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class KeysUnknown(Exception):

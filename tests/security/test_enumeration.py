@@ -136,13 +136,13 @@ def test_the_sign_in_page_does_not_know_the_name_in_the_hint(place: Place) -> No
 
 
 def test_a_registration_link_a_report_link_and_a_recovery_tell_nothing(place: Place) -> None:
-    """Section 5: there is no page that takes a name but the sign-in page."""
+    """Section 5: there is no page that takes a name but the sign-in page; the code that a device shows is no name."""
     fields = set()
     for rule in place.app.url_map.iter_rules():
         if not rule.arguments and "GET" in (rule.methods or ()):
             visitor = place.browser().get(rule.rule)
             fields |= {name for form in visitor.forms() for name in form["names"] if name != "csrf_token"}
-    assert fields == {"username", "password"}
+    assert fields == {"username", "password", "user_code"}
 
 
 def test_a_device_cookie_does_not_tell_whose_it_is(place: Place) -> None:

@@ -23,6 +23,7 @@ KINDS = {
     "client secret",
     "cookie",
     "code",
+    "device code",
     "token",
     "recovery code",
     "seed",

@@ -447,6 +447,7 @@ DEVELOPMENT = frozenset({"outbox", "simulation", "simulate", "remove_simulation"
 PUBLIC = (
     frozenset({"static", "health", "ready", "metrics", "jwks", "configuration", "authorization_server"})
     | DEVELOPMENT
+    | {"device"}  # asks for the code that a device shows, and knows nobody
     | API_PUBLIC
 )
 
@@ -501,6 +502,8 @@ def test_a_session_that_is_not_complete_reaches_nothing_but_the_open_step(place:
                 told, tried = f"{method} {path}: {caller.step}, {caller.status}", tried + 1
                 if endpoint in PROTOCOL_ENDPOINTS | API_ENDPOINTS:
                     assert caller.status in (400, 401, 405), told
+                elif endpoint == "confirm_device":
+                    assert caller.status == 400, told  # no device shows this code, whoever asks
                 else:
                     assert caller.step in (step, "sign_in"), told
                 assert "ada@example.org" not in caller.page.text
