@@ -250,7 +250,7 @@ def test_an_unregistered_person_is_blocked_at_a_risky_sign_in(world: World) -> N
 
 
 def test_registration_in_a_risky_sign_in_is_flagged_and_lifts_no_user_risk(world: World) -> None:
-    """C035: allowed by setting only; the detection stays open and the user is told."""
+    """C035, F079: allowed by setting only; the detection stays open and the user is told."""
     world.make_user()
     world.apply(SIGN_IN_RISK_REGISTER)
     world.list_address()
@@ -269,7 +269,7 @@ def test_registration_in_a_risky_sign_in_is_flagged_and_lifts_no_user_risk(world
 
 
 def test_a_compromised_user_recovers_by_mfa_and_new_password(world: World) -> None:
-    """F038, F044, F070, F110: notice, MFA, change; risk closed; other sessions and tokens gone."""
+    """F038, F044, F070, F110, F079: notice, MFA, change; risk closed; other sessions and tokens gone."""
     world.make_user(authenticators=("totp",))
     elsewhere = at_home(world)
     world.apply(USER_RISK_POLICY)
@@ -701,7 +701,7 @@ def test_prompt_login_and_max_age_sign_in_again_and_end(world: World) -> None:
 
 
 def test_a_breached_password_typed_at_sign_in_compromises_the_user(make_world: Callable[..., World]) -> None:
-    """F009, C024: leaked credentials are always high, and lead to a forced change."""
+    """F009, C024, F079: leaked credentials are always high, and lead to a forced change."""
     import pathlib
     import tempfile
 

@@ -219,7 +219,7 @@ def test_ending_all_sessions_leaves_the_rest(place: Place, enter: Enter) -> None
 
 
 def test_a_lock_down_is_everything_at_once(place: Place, enter: Enter) -> None:
-    """Issue 4: lock down, one click for the worst moment, without asking the operator for a factor again."""
+    """C082: lock down, one click for the worst moment, without asking the operator for a factor again."""
     place.make_user()
     ada = place.signed_in()
     visitor = enter("operator")

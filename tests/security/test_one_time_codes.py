@@ -104,7 +104,7 @@ def test_a_code_lives_ten_minutes(place: Place, minutes: float, step: str) -> No
 
 
 def test_only_the_newest_code_counts(place: Place) -> None:
-    """Section 4, newest only: an older one is refused, also when the newer one went to another sign-in."""
+    """F067, section 4, newest only: an older one is refused, also when the newer one went to another sign-in."""
     visitor, elsewhere = challenged(place), again(place)
     codes = [send(place, visitor), send(place, visitor)]
     path, data = visitor.form("code")

@@ -216,7 +216,7 @@ def test_a_session_that_ended_does_not_come_back_with_the_clock(place: Place) ->
 
 
 def test_users_end_their_own_sessions_and_nobody_elses(place: Place) -> None:
-    """Section 3, users see and end their sessions (A 7.5.2): with the tokens that came of them."""
+    """C089, section 3, users see and end their sessions (A 7.5.2): with the tokens that came of them."""
     place.make_user()
     place.make_user("bob")
     place.add_application()
