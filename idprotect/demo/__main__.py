@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,8 @@ def main() -> None:
         people = demo.seed(relying_party, secret)
     server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=Quiet)
     child = _start_relying_party(arguments.relying_party_port, issuer, secret, people)
+    # Ended by a process manager is like Ctrl+C: an application that stayed would hold the port, and an old secret.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(_welcome(issuer, relying_party, folder, people), flush=True)
     try:
         server.serve_forever()
