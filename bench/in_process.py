@@ -28,10 +28,11 @@ from sqlalchemy import Engine, event
 
 from .databases import open_databases
 from .http_client import HttpConnection, Response
-from .load import OPERATIONS, Operation, fetch_keys, make_user
+from .operations import OPERATIONS, Operation
 from .report import GOALS
 from .servers import CHEAPEST_HASHING, SERVERS, Server, Setup
 from .target import DISCOVERY, Endpoints, Target, make_seed
+from .virtual_user import fetch_keys, make_user
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
