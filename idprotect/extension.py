@@ -20,6 +20,7 @@ from idprotect.hosts import HostDirectory, HostUsers
 from idprotect.intelligence import Intelligence, MaxAges, sources
 from idprotect.intelligence.breached_passwords import BreachedPasswords
 from idprotect.keys import KeyRing
+from idprotect.local_directory import LocalDirectory
 from idprotect.models import SignIn, has_session, run, session, table_of
 from idprotect.oidc.client_keys import KeyCache
 from idprotect.oidc.server import create_server
@@ -31,7 +32,6 @@ from idprotect.senders.null import NullSender
 from idprotect.senders.outbox import Outbox
 from idprotect.senders.smtp import SmtpSender
 from idprotect.settings import Settings
-from idprotect.users import LocalDirectory
 from idprotect.web import create_blueprint
 from idprotect.worker import Courier
 

@@ -1,9 +1,8 @@
-"""Our own users: creation, passwords, and the directory of the stand-alone server."""
+"""Our own users: making them, changing them, their passwords, and their end."""
 
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import String, bindparam, cast, exists, func, select, update
 from sqlalchemy import delete as sql_delete
@@ -22,6 +21,7 @@ from idprotect import (
 )
 from idprotect.audit import Event
 from idprotect.errors import InteractionError, NotFound
+from idprotect.local_directory import LocalDirectory
 from idprotect.models import (
     Authenticator,
     AuthorizationCode,
@@ -33,7 +33,6 @@ from idprotect.models import (
     SignIn,
     Token,
     User,
-    UserFacts,
     new_id,
     rows_changed,
     run,
@@ -44,9 +43,7 @@ from idprotect.passwords import USED
 from idprotect.roles import Role
 from idprotect.runtime import breach_count, runtime, settings
 
-REMEMBERED_PASSWORDS = 3
 ADMINISTRATOR = str(Role.ADMINISTRATOR)
-_BY_NAME = select(User).where(User.username == bindparam("username"))
 _table = table_of(User)
 _STILL_HAS = (
     update(_table)
@@ -57,54 +54,6 @@ _STILL_HAS = (
     )
     .values(password_hash=_table.c.password_hash)
 )
-
-
-class LocalDirectory:
-    """The users in our own table."""
-
-    sets_passwords = True
-
-    def find(self, username: str) -> User | None:
-        """Return the user of a name, as it was typed."""
-        try:
-            canonical = usernames.canonical(username)
-        except usernames.InvalidUsername:
-            return None
-        return session().scalar(_BY_NAME, {"username": canonical})
-
-    def refreshed(self, user: UserFacts) -> UserFacts:
-        """Return the user as it is: the row is the truth."""
-        return user
-
-    def is_kept_elsewhere(self, user: User) -> bool:
-        """No: there is only our row."""
-        return False
-
-    def verify_password(self, user: User | None, password: str) -> bool:
-        """Compare a password; while a temporary one is set it is the only one."""
-        stored = (user.temporary_password_hash or user.password_hash) if user is not None else None
-        return runtime().passwords.verify(stored, password)
-
-    def is_recent_password(self, user: User, password: str) -> bool:
-        """Whether the password is the current one or one of the last few."""
-        temporary = (user.temporary_password_hash or "").removeprefix(USED)
-        stored = [temporary, user.password_hash, *user.password_history]
-        return any(runtime().passwords.verify(old, password) for old in stored if old)
-
-    def set_password(self, user: User, password: str) -> None:
-        """Store a new password; temporary ones are gone."""
-        if user.password_hash:
-            user.password_history = [user.password_hash, *user.password_history][:REMEMBERED_PASSWORDS]
-        user.password_hash = runtime().passwords.hash(password)
-        user.password_changed_at = clock.now()
-        user.must_change_password = False
-        user.temporary_password_hash = user.temporary_password_expires_at = None
-
-    def claims(self, user: UserFacts) -> dict[str, Any]:
-        """Return name, mail and user name, and what else is known."""
-        claims = {**user.claims, "name": user.display_name, "preferred_username": user.username}
-        verified = bool(claims.pop("email_verified", False))
-        return claims | ({"email": user.email, "email_verified": verified} if user.email else {})
 
 
 def get(username: str) -> User:
@@ -150,8 +99,14 @@ def create(
     if password is not None:
         if not allow_breached:
             check_new_password(user, password)
-        user.password_hash = runtime().passwords.hash(password)
-        user.password_changed_at = clock.now()
+        runtime().directory.set_password(user, password)
+    _insert(user)
+    audit.record(Event.USER_CREATED, actor=by, user_id=user.id, roles=list(roles), groups=list(groups))
+    return user
+
+
+def _insert(user: User) -> None:
+    """Store a new user; the database alone knows whether the name is free at this moment."""
     session().add(user)
     try:
         session().flush()
@@ -160,8 +115,6 @@ def create(
         raise InteractionError(
             "A user with this name, or one that looks like it, exists.", "username"
         ) from None
-    audit.record(Event.USER_CREATED, actor=by, user_id=user.id, roles=list(roles), groups=list(groups))
-    return user
 
 
 def check_new_password(user: User, password: str, field: str = "password") -> None:

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import delete
 
 from idprotect import clients, consents, protection, sessions, users
+from idprotect.local_directory import LocalDirectory
 from idprotect.models import SignIn, User, UserFacts, session
-from idprotect.users import LocalDirectory
 from tests.oidc.server import Application, Person, Server, error_of, user_of
 
 NEW_PASSWORD = "eleven loud gulls under tin"
