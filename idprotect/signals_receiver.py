@@ -21,20 +21,32 @@ from typing import Any
 import requests
 from flask import Blueprint, Response, jsonify, request
 
+from idprotect.event_types import (
+    ACCOUNT_DISABLED,
+    ACCOUNT_ENABLED,
+    ASSURANCE_LEVEL_CHANGE,
+    CREDENTIAL_CHANGE,
+    CREDENTIAL_CHANGE_REQUIRED,
+    RISK_LEVEL_CHANGE,
+    SESSION_REVOKED,
+    VERIFICATION,
+)
 from idprotect.issuer import InvalidToken, Issuer, IssuerUnavailable
 
 log = logging.getLogger("idprotect.signals_receiver")
 
-CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
-RISC = "https://schemas.openid.net/secevent/risc/event-type/"
-SESSION_REVOKED = CAEP + "session-revoked"
-CREDENTIAL_CHANGE = CAEP + "credential-change"
-ASSURANCE_LEVEL_CHANGE = CAEP + "assurance-level-change"
-RISK_LEVEL_CHANGE = CAEP + "risk-level-change"
-CREDENTIAL_CHANGE_REQUIRED = RISC + "account-credential-change-required"
-ACCOUNT_DISABLED = RISC + "account-disabled"
-ACCOUNT_ENABLED = RISC + "account-enabled"
-VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+__all__ = [
+    "ACCOUNT_DISABLED",
+    "ACCOUNT_ENABLED",
+    "ASSURANCE_LEVEL_CHANGE",
+    "CREDENTIAL_CHANGE",
+    "CREDENTIAL_CHANGE_REQUIRED",
+    "RISK_LEVEL_CHANGE",
+    "Receiver",
+    "SESSION_REVOKED",
+    "SecurityEvent",
+    "VERIFICATION",
+]
 
 #: So many events are remembered, so that none is handled twice.
 REMEMBERED = 10_000
@@ -46,7 +58,7 @@ PATIENCE = 10.0
 class SecurityEvent:
     """One event.
 
-    :ivar type: one of the constants above.
+    :ivar type: one of the types that are imported above.
     :ivar members: what it says: ``current_level``, ``reason_admin`` and so on.
     :ivar claims: of the whole token (RFC 8417).
     """

@@ -195,7 +195,6 @@ class Body:
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NOTHING: Schema = {"type": ["string", "null"]}
-TIME: Schema = {"type": "string", "format": "date-time"}
 TIME_OR_NOTHING: Schema = {"type": ["string", "null"], "format": "date-time"}
 NUMBER: Schema = {"type": "integer"}
 TRUTH: Schema = {"type": "boolean"}

@@ -1,25 +1,20 @@
-"""What is told, and in which words: our audit events as those of CAEP 1.0 and RISC 1.0. Pure."""
+"""What is told, and in which words: our audit events as those of CAEP 1.0 and RISC 1.0."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from idprotect import sessions
 from idprotect.audit import Event
+from idprotect.event_types import (
+    ACCOUNT_DISABLED,
+    ACCOUNT_ENABLED,
+    ASSURANCE_LEVEL_CHANGE,
+    CREDENTIAL_CHANGE,
+    CREDENTIAL_CHANGE_REQUIRED,
+    RISK_LEVEL_CHANGE,
+    SESSION_REVOKED,
+)
 from idprotect.risk.states import RiskEvent
-
-CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
-RISC = "https://schemas.openid.net/secevent/risc/event-type/"
-SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
-
-SESSION_REVOKED = CAEP + "session-revoked"
-CREDENTIAL_CHANGE = CAEP + "credential-change"
-ASSURANCE_LEVEL_CHANGE = CAEP + "assurance-level-change"
-RISK_LEVEL_CHANGE = CAEP + "risk-level-change"
-CREDENTIAL_CHANGE_REQUIRED = RISC + "account-credential-change-required"
-ACCOUNT_DISABLED = RISC + "account-disabled"
-ACCOUNT_ENABLED = RISC + "account-enabled"
-VERIFICATION = SSF + "verification"
-STREAM_UPDATED = SSF + "stream-updated"
 
 #: What a stream can ask for; verification comes unasked.
 SUPPORTED = (

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, exists, select, update
 
 from idprotect import audit, clock, deliveries, sessions
 from idprotect.audit import Event
+from idprotect.event_types import VERIFICATION
 from idprotect.models import Client, Delivery, SignalStream, Token, rows_changed, session
 from idprotect.oidc import subjects
 from idprotect.oidc.signing import sign
@@ -80,7 +81,7 @@ def _concerned(user_id: str, sign_in_id: str | None) -> Sequence[tuple[SignalStr
 def put_verification(stream: SignalStream, state: str | None) -> None:
     """Put a verification event (SSF section 8.1.4.2) into the outbox."""
     members = {"state": state} if state is not None else {}
-    _queue(stream, {"type": events.VERIFICATION, "members": members, "user_id": None, "sign_in_id": None})
+    _queue(stream, {"type": VERIFICATION, "members": members, "user_id": None, "sign_in_id": None})
 
 
 def _queue(stream: SignalStream, content: Mapping[str, Any]) -> None:
