@@ -249,50 +249,71 @@ def skip_days_left(policy: Policy, request: AccessRequest) -> int:
 
 def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[PolicyResult, ...]) -> Decision:
     counted = {result.policy: result for result in results if result.enforced}
+    if (decision := _stopped(request, enforced, counted, results)) is not None:
+        return decision
     outcomes = {result.outcome for result in counted.values()}
-    about_user = bool(request.user_risk) and any(
-        policy.user_risk and counted[policy.name].outcome not in (Outcome.MFA_SATISFIED, Outcome.ALLOWED)
-        for policy in enforced
+    steps = _steps(request, enforced, counted, outcomes)
+    return Decision(
+        steps,
+        results,
+        _reason(request, outcomes, steps),
+        _is_about_user(request, enforced, counted),
+        mfa_for_sign_in_risk=_asks_for_sign_in_risk(enforced),
+        skip_days_left=_skip_days_left(request, enforced, counted),
     )
+
+
+def _stopped(
+    request: AccessRequest,
+    enforced: list[Policy],
+    counted: Mapping[str, PolicyResult],
+    results: tuple[PolicyResult, ...],
+) -> Decision | None:
+    """Return the decision of somebody whom no page would help, or who has to begin anew."""
     if not request.enabled:
         return Decision((Step.BLOCK,), results, Reason.ACCOUNT_DISABLED, about_user=True)
     if any(result.reason is Reason.SESSION_RISK for result in counted.values()):
         # Before a block, which says something about the account to whoever has no more than a cookie.
         return Decision((Step.SIGN_IN,), results, Reason.SESSION_RISK)
-    if Outcome.BLOCKED in outcomes:
-        reasons = [result.reason for result in counted.values() if result.outcome is Outcome.BLOCKED]
+    reasons = [result.reason for result in counted.values() if result.outcome is Outcome.BLOCKED]
+    if reasons:
         reason = Reason.POLICY if Reason.POLICY in reasons else reasons[0]
-        return Decision(
-            (Step.BLOCK,), results, reason, about_user=_block_is_about_user(request, enforced, counted)
-        )
-    if Outcome.SIGN_IN_REQUIRED in outcomes:
+        about_user = _block_is_about_user(request, enforced, counted)
+        return Decision((Step.BLOCK,), results, reason, about_user)
+    if any(result.outcome is Outcome.SIGN_IN_REQUIRED for result in counted.values()):
         # Everything else is asked of the new sign-in, which has proved nothing yet.
         return Decision((Step.SIGN_IN,), results, Reason.POLICY)
+    return None
 
-    mfa = Outcome.MFA_REQUIRED in outcomes or (
-        (request.temporary_password or request.step_up) and request.registered and request.mfa_at is None
-    )
-    registration = Outcome.REGISTRATION_REQUIRED in outcomes
-    password_change = (
-        any(_wants_password_change(policy, request) for policy in enforced) or request.temporary_password
-    )
+
+def _steps(
+    request: AccessRequest,
+    enforced: list[Policy],
+    counted: Mapping[str, PolicyResult],
+    outcomes: set[Outcome],
+) -> tuple[Step, ...]:
+    """Return what is missing, in the order in which it is asked for."""
+    wants_factor = (request.temporary_password or request.step_up) and request.registered
     asked = {
         Step.NOTICE: _notice_is_due(request, enforced, counted),
-        Step.MFA_REGISTRATION: registration,
-        Step.MFA: mfa,
-        Step.PASSWORD_CHANGE: password_change,
+        Step.MFA_REGISTRATION: Outcome.REGISTRATION_REQUIRED in outcomes,
+        Step.MFA: Outcome.MFA_REQUIRED in outcomes or (wants_factor and request.mfa_at is None),
+        Step.PASSWORD_CHANGE: request.temporary_password
+        or any(_wants_password_change(policy, request) for policy in enforced),
         Step.RECOVERY: any(_wants_recovery(policy, request) for policy in enforced),
         Step.REVIEW: request.stopped_sign_in,
         Step.CONSENT: not request.consented,
     }
-    steps = tuple(step for step, is_asked in asked.items() if is_asked)
-    return Decision(
-        steps,
-        results,
-        _reason(request, outcomes, steps),
-        about_user,
-        mfa_for_sign_in_risk=_asks_for_sign_in_risk(enforced),
-        skip_days_left=_skip_days_left(request, enforced, counted),
+    return tuple(step for step, is_asked in asked.items() if is_asked)
+
+
+def _is_about_user(
+    request: AccessRequest, enforced: list[Policy], counted: Mapping[str, PolicyResult]
+) -> bool:
+    """Whether the user's risk asks for something."""
+    return bool(request.user_risk) and any(
+        policy.user_risk and counted[policy.name].outcome not in (Outcome.MFA_SATISFIED, Outcome.ALLOWED)
+        for policy in enforced
     )
 
 
