@@ -1,7 +1,7 @@
-"""A user's own pages: sign-ins, second factors, password, consents, "this was not me". Each asks the gate first."""
+"""A user's own pages: sign-ins, second factors, password, consents. Each asks the gate first."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from http import HTTPStatus
@@ -21,9 +21,7 @@ from idprotect import (
     gate,
     knowledge,
     methods,
-    notifications,
     people,
-    protection,
     session_cookie,
     sessions,
     sign_ins,
@@ -194,28 +192,6 @@ def revoke_consent(client_id: str, current: Current) -> Response:
     return _act(lambda: consents.revoke(current.user, client_id))
 
 
-@own_page
-def report_sign_in(sign_in_id: str, current: Current) -> Response:
-    """Say of one's own past sign-in: this was not me."""
-    sign_in = session().get(SignIn, sign_in_id)
-    if sign_in is None or sign_in.user_id != current.user.id:
-        return error_page(404, "This page does not exist", "There is no such sign-in.")
-    details = {"at": _time(sign_in), "place": sign_in.place, "device": sign_in.device_name}
-    action = url_for("idprotect.report_sign_in", sign_in_id=sign_in.id)
-    what = f"sign-in of {_time(sign_in)} with {sign_in.device_name or 'an unknown browser'}"
-    # Everything else ends; what is reported ends in any case, also when it is this one.
-    acting = None if sign_in.id == current.sign_in.id else current.sign_in
-    return _report(current.user, what, details, action, sign_in, acting)
-
-
-def report_by_link(token: str) -> Response:
-    """The link in a mail: the owner need not be able to sign in to say that it was not them."""
-    user = notifications.read_report_token(token)
-    if user is None:
-        return error_page(400, "This link is no longer valid", "It is older than a week, or not complete.")
-    return _report(user, "a link in a mail", None, url_for("idprotect.report_by_link", token=token))
-
-
 def sign_out() -> Response:
     """Sign this browser out, after a question: a GET changes nothing."""
     form = PageForm.for_page("sign-out")
@@ -241,36 +217,6 @@ def sign_out() -> Response:
         action=url_for("idprotect.sign_out"),
         cancel_url=url_for("idprotect.account"),
         user_name=current.user.display_name,
-    )
-
-
-def _report(
-    user: User,
-    what: str,
-    details: Mapping[str, Any] | None,
-    action: str,
-    reported: SignIn | None = None,
-    acting: SignIn | None = None,
-) -> Response:
-    form = PageForm.for_page("report")
-    if request.method == "POST":
-        try:
-            form.check()
-        except InteractionError as error:
-            return error_page(400, "That did not work", error.message)
-        protection.report(user, what, reported=reported, acting=acting)
-        session().commit()
-        sign_in_url = url_for("idprotect.start" if acting is None else "idprotect.account")
-        return render("account/reported.html", sign_in_url=sign_in_url, keeps_this=acting is not None)
-    # Who comes by a link in a mail need not be signed in, and has nowhere to go back to.
-    cancel_url = url_for("idprotect.account") if details else None
-    return render(
-        "account/report.html",
-        details=details,
-        form=form,
-        action=action,
-        cancel_url=cancel_url,
-        keeps_this=acting is not None,
     )
 
 
@@ -392,7 +338,7 @@ def _sign_in_row(sign_in: SignIn, current: Current) -> dict[str, Any]:
     is_current = sign_in.id == current.sign_in.id
     active = sign_in.succeeded and sign_in.ended_at is None and sign_in.expires_at > clock.now()
     return {
-        "at": _time(sign_in),
+        "at": time_of(sign_in),
         "place": sign_in.place,
         "device": sign_in.device_name,
         "outcome": outcome,
@@ -432,7 +378,8 @@ def _consent_row(client_id: str, scopes: list[str]) -> dict[str, Any]:
     }
 
 
-def _time(sign_in: SignIn) -> str:
+def time_of(sign_in: SignIn) -> str:
+    """Return when a sign-in was, in words."""
     return f"{sign_in.signed_in_at:%d %B %Y, %H:%M} UTC"
 
 
