@@ -25,7 +25,7 @@ _COLUMNS = {
     "client_uri": "uri",
     "require_pushed_authorization_requests": "require_pushed",
 }
-_LISTS = ("redirect_uris", "post_logout_redirect_uris", "grant_types")
+_LISTS = ("redirect_uris", "post_logout_redirect_uris", "grant_types", "resources")
 
 
 def create(
@@ -208,7 +208,7 @@ def _held(registration: Registration) -> set[str]:
     scopes = (registration.scope or "").split()
     method = registration.token_endpoint_auth_method
     audience = registration.access_token_audience
-    held = {*registration.redirect_uris, *registration.grant_types, *scopes, method}
+    held = {*registration.redirect_uris, *registration.grant_types, *registration.resources, *scopes, method}
     held |= {place for place in (audience, registration.jwks_uri) if place}
     return (
         held | {key.thumbprint() for key in key_sets.load(registration.jwks)} if registration.jwks else held

@@ -4,6 +4,7 @@ The command line, the console, dynamic registration and the demonstration all fi
 of it, and what becomes of what an application holds, is in :mod:`idprotect.clients`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +106,7 @@ class Registration:
     :param dpop_bound_access_tokens: it gets tokens only for a key that it proves to hold (RFC 9449).
     :param pkce: ours: one of ``PKCE``.
     :param access_token_audience: ours: access tokens are JWTs (RFC 9068) for that resource server; None: by reference.
+    :param resources: ours: resource servers that it may name instead of that one (RFC 8707).
     :param release_risk: ours: its tokens tell how risky their user is. Administrators alone set it.
     :param first_party: ours: consent is not asked. Administrators alone set it.
     :param id_token_at_refresh: ours: each refresh is answered with a new ID token, too.
@@ -134,6 +136,7 @@ class Registration:
     dpop_bound_access_tokens: bool = False
     pkce: str = "required"
     access_token_audience: str | None = None
+    resources: tuple[str, ...] = ()
     release_risk: bool = False
     first_party: bool = False
     id_token_at_refresh: bool = False
@@ -198,6 +201,9 @@ class Registration:
             audience.isascii() and audience.isprintable() and 0 < len(audience) < 256
         ):
             yield Problem("access_token_audience", "an audience has at most 255 printable ASCII characters")
+        for resource in self.resources:
+            if not _is_resource(resource):
+                yield Problem("resources", f"{resource!r} is no absolute URI without fragment")
 
     def _keys(self) -> Iterator[Problem]:
         if self.jwks is not None:
@@ -246,6 +252,11 @@ class Registration:
             yield Problem("grant_types", "a public client has no credentials of its own")
         if self.is_public and self.pkce != "required":
             yield Problem("pkce", "a public client cannot do without PKCE")
+
+
+def _is_resource(uri: str) -> bool:
+    """Whether it can name a resource server in a request (RFC 8707 section 2)."""
+    return len(uri) < 256 and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!$-;=?-\[\]_a-z~]+", uri) is not None
 
 
 def _is_scope(name: str) -> bool:

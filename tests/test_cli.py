@@ -173,6 +173,8 @@ def test_what_an_application_is_registered_with_is_set_changed_and_shown(world: 
         "ES256",
         "--access-token-audience",
         "https://api.example",
+        "--resource",
+        "https://ledger.example",
     ]
     made = answer(world, "client", "create", "Ledger", *arguments)
     assert "client_secret" not in made
@@ -186,6 +188,7 @@ def test_what_an_application_is_registered_with_is_set_changed_and_shown(world: 
         "require_pushed_authorization_requests": True,
         "dpop_bound_access_tokens": True,
         "access_token_audience": "https://api.example",
+        "resources": ["https://ledger.example"],
     }
     assert expected.items() <= answer(world, "client", "show", made["client_id"]).items()
     changes = ("--no-dpop", "--access-token-audience", "")

@@ -31,6 +31,8 @@ class ApplicationForm(ReasonForm):
     post_logout_redirect_uris = LinesField("Redirect URIs after signing out", _LONG)
     backchannel_logout_uri = StringField("Back-channel logout URI", [Length(max=2048)])
     scope = WordsField("Scopes", _LONG)
+    access_token_audience = StringField("Access tokens are JWTs for", [Length(max=255)])
+    resources = LinesField("Resource servers that it may name instead", _LONG)
     first_party = BooleanField("First party: consent is not asked")
     pkce = SelectField(
         "PKCE",
@@ -65,12 +67,12 @@ class ApplicationForm(ReasonForm):
     def registration(self, before: Registration) -> Registration:
         """Return what was typed, over what was registered before."""
         typed: dict[str, Any] = {name: self[name].data or None for name in self.members}
-        for name in ("redirect_uris", "post_logout_redirect_uris"):
+        for name in ("redirect_uris", "post_logout_redirect_uris", "resources"):
             typed[name] = tuple(typed[name] or ())
         typed["scope"] = " ".join(typed["scope"]) if typed["scope"] else None
         typed["first_party"] = bool(typed["first_party"])
         typed["client_name"] = typed["client_name"].strip()
-        for name in ("jwks_uri", "backchannel_logout_uri"):
+        for name in ("jwks_uri", "backchannel_logout_uri", "access_token_audience"):
             typed[name] = (typed[name] or "").strip() or None
         return replace(before, **typed)
 

@@ -27,7 +27,7 @@ _OTHERS = (
         "userinfo_signed_response_alg",
     ),
     *("request_object_signing_alg", "require_signed_request_object", "require_pushed_authorization_requests"),
-    "dpop_bound_access_tokens",
+    *("dpop_bound_access_tokens", "resources"),
 )
 
 client_group = AppGroup("client", help="Applications.")

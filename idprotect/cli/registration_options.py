@@ -66,6 +66,12 @@ METADATA = (
         "--access-token-audience",
         help="Access tokens are JWTs (RFC 9068) for that resource server; empty: by reference.",
     ),
+    click.option(
+        "--resource",
+        "resources",
+        multiple=True,
+        help="A resource server that it may name instead of that one (RFC 8707).",
+    ),
     click.option("--first-party/--third-party", default=None, help="Whether consent is not asked."),
     click.option(
         "--id-token-at-refresh/--no-id-token-at-refresh",

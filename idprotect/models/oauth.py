@@ -42,6 +42,7 @@ class ClientRules:
         dpop_bound_access_tokens: Any
         native: Any
         access_token_audience: Any
+        resources: Any
         release_risk: Any
         first_party: Any
         id_token_at_refresh: Any
@@ -122,6 +123,10 @@ class ClientRules:
             return None
         return None if any(name.startswith(OWN_SCOPE) for name in wanted) else " ".join(wanted)
 
+    def has_target(self, resource: str) -> bool:
+        """Whether it is registered for access tokens of that resource server."""
+        return resource == self.access_token_audience or resource in self.resources
+
     def has_scopes(self, scope: str) -> bool:
         """Whether it is registered for all of these scopes, still."""
         return set(scope.split()) <= set(self.scopes)
@@ -141,6 +146,7 @@ class Client(ClientRules, Base):
     :ivar post_logout_redirect_uris: where a browser may go after signing out, to the byte.
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
     :ivar access_token_audience: access tokens are JWTs for that resource server; None: by reference.
+    :ivar resources: resource servers that it may name instead of that one.
     :ivar release_risk: its tokens tell how risky their user is.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
@@ -173,6 +179,7 @@ class Client(ClientRules, Base):
     dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
     native: Mapped[bool] = mapped_column(default=False)
     access_token_audience: Mapped[str | None] = mapped_column(String(255))
+    resources: Mapped[list[str]] = mapped_column(default=list)
     release_risk: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
@@ -188,6 +195,7 @@ class Client(ClientRules, Base):
 class DeviceGrant(Base):
     """A device that waits for its user (RFC 8628): both codes as hashes, the answer, and when it may ask again.
 
+    :ivar resource: the only one that its tokens may be for; None: any that its client is registered for. So in codes.
     :ivar next_poll_at: asked before, ``interval`` grows.
     :ivar used_at: when it got its tokens.
     """
@@ -199,6 +207,7 @@ class DeviceGrant(Base):
     user_hash: Mapped[str] = mapped_column(String(64), unique=True)
     client_id: Mapped[str] = mapped_column(String(128))
     scope: Mapped[str] = mapped_column(Text)
+    resource: Mapped[str | None] = mapped_column(String(255))
     claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     family_id: Mapped[str] = mapped_column(String(32), default=new_id)
     interval: Mapped[int]
@@ -312,6 +321,7 @@ class AuthorizationCode(Base):
     family_id: Mapped[str] = mapped_column(String(32))
     redirect_uri: Mapped[str | None] = mapped_column(Text)
     scope: Mapped[str] = mapped_column(Text)
+    resource: Mapped[str | None] = mapped_column(String(255))
     claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     nonce: Mapped[str | None] = mapped_column(Text)
     code_challenge: Mapped[str | None] = mapped_column(String(128))
@@ -328,6 +338,7 @@ class Token(Base):
     """One issue of tokens: an access token, and the refresh token that came with it.
 
     :ivar scope: of the access token; ``granted_scope`` is that of the refresh token, which never narrows.
+    :ivar audience: of the access token; ``resource`` is what the grant is limited to, if it is.
     :ivar family_id: shared by all that descend from one code; reuse kills the family.
     :ivar jkt: thumbprint of the key that its holder has to have (RFC 9449).
     :ivar refresh_used_at: when the refresh token was rotated; presented again, it is stolen.
@@ -343,6 +354,8 @@ class Token(Base):
     sign_in_id: Mapped[str | None] = mapped_column(String(32))
     scope: Mapped[str] = mapped_column(Text)
     granted_scope: Mapped[str] = mapped_column(Text)
+    audience: Mapped[str] = mapped_column(String(255))
+    resource: Mapped[str | None] = mapped_column(String(255))
     claims: Mapped[dict[str, Any]] = mapped_column(default=dict)
     access_hash: Mapped[str] = mapped_column(String(64), unique=True)
     access_expires_at: Mapped[datetime]

@@ -98,7 +98,7 @@ class ClientToken:
             "client_id": token.client_id,
             "scope": token.scope,
             "sub": token.client_id,
-            "aud": self.client.access_token_audience or token.client_id,
+            "aud": token.audience,
             "iss": settings().issuer,
             "exp": int(token.access_expires_at.timestamp()),
             "iat": int(token.issued_at.timestamp()),

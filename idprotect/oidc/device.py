@@ -23,6 +23,7 @@ from idprotect.gate import Access, Endpoint
 from idprotect.keys import sha256
 from idprotect.models import DeviceGrant, add, run, session, table_of
 from idprotect.models.base import UtcDateTime
+from idprotect.oidc import targets
 from idprotect.oidc.grants import Stored, ask_gate
 from idprotect.oidc.issuing import Issuing
 from idprotect.oidc.requests import ProtocolRequest
@@ -63,6 +64,7 @@ _APPROVE = (
         auth_time=bindparam("proved_at", type_=UtcDateTime),
     )
 )
+_LIMIT = update(_table).where(_table.c.device_hash == bindparam("hash")).values(resource=bindparam("only"))
 _DENY = update(_table).where(*_undecided).values(denied_at=_now)
 _USE = update(_table).where(_this, _table.c.used_at.is_(None)).values(used_at=_now)
 _SLOW_DOWN = (
@@ -86,7 +88,15 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):  # type: ignore[misc]
             raise UnauthorizedClientError()
         if client.get_allowed_scope(request.payload.scope) is None:
             raise InvalidScopeError()
+        targets.named(request.form, client)
         return client
+
+    def create_endpoint_response(self, request: ProtocolRequest) -> Any:
+        """Give out the codes; what Authlib does not know of is added to what they are for."""
+        status, codes, headers = super().create_endpoint_response(request)
+        if resource := request.form.get("resource"):
+            run(_LIMIT, hash=sha256(codes["device_code"]), only=resource)
+        return status, codes, headers
 
     def get_verification_uri(self) -> str:
         """Where people type the code."""

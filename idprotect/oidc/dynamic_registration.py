@@ -23,7 +23,9 @@ from idprotect.registration import CLIENT_CREDENTIALS, Problem, Registration, Re
 from idprotect.runtime import runtime, settings
 
 #: What administrators alone decide.
-RESERVED = frozenset({"pkce", "first_party", "id_token_at_refresh", "access_token_audience", "release_risk"})
+RESERVED = frozenset(
+    {"pkce", "first_party", "id_token_at_refresh", "access_token_audience", "resources", "release_risk"}
+)
 FIELDS = {field.name: field for field in fields(Registration) if field.name not in RESERVED}
 #: What an update must not bring (RFC 7592 section 2.2).
 NOT_TO_UPDATE = (

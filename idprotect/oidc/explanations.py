@@ -130,6 +130,13 @@ _KNOWN = (
         "Ask for fewer scopes, or register them.",
     ),
     Explanation(
+        "invalid_target",
+        "",
+        "RFC 8707 section 2",
+        "An access token is asked for a resource server that this application, or the grant, is not for.",
+        "Name one of the registered resources, and at the token endpoint the one of the authorization request.",
+    ),
+    Explanation(
         "unauthorized_client",
         "",
         _AUTHORIZE,

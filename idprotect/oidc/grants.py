@@ -125,6 +125,7 @@ class AuthorizationCodeGrant(Issuing, grants.AuthorizationCodeGrant):  # type: i
                 "family_id": new_id(),
                 "redirect_uri": request.payload.redirect_uri,
                 "scope": request.scope,
+                "resource": parameters.get("resource"),
                 "claims": _granted_claims(request),
                 "nonce": parameters.get("nonce"),
                 "code_challenge": parameters.get("code_challenge"),

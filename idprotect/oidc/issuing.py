@@ -11,7 +11,7 @@ from typing import Any
 from idprotect import clock
 from idprotect.keys import sha256
 from idprotect.models import SignIn, Token, UserFacts, add, new_id, session
-from idprotect.oidc import risk_claim, subjects
+from idprotect.oidc import risk_claim, subjects, targets
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.signing import sign
 from idprotect.runtime import settings
@@ -33,7 +33,11 @@ class Issuing:
     def generate_token(
         self, user: Any = None, scope: str | None = None, include_refresh_token: bool = True
     ) -> Unprinted:
-        """Make the answer of the token endpoint (RFC 6749 section 5.1); refresh tokens for ``offline_access`` only."""
+        """Make the answer of the token endpoint (RFC 6749 section 5.1); refresh tokens for ``offline_access`` only.
+
+        :raises InvalidTarget: for a resource that is not the grant's. What was done is undone with the transaction.
+        """
+        self.request.audience = _audience(self.request)
         is_offline = self.GRANT_TYPE == "refresh_token" or "offline_access" in (scope or "").split()
         token = Unprinted(
             token_type="DPoP" if self.request.jkt else "Bearer",
@@ -55,6 +59,7 @@ class Issuing:
             "client_id": request.client.id,
             "scope": token["scope"],
             "granted_scope": token["scope"],
+            "audience": request.audience,
             "access_hash": sha256(token["access_token"]),
             "access_expires_at": expires_at,
             "refresh_hash": sha256(refresh) if refresh else None,
@@ -84,12 +89,20 @@ def _of_user(proved: Any, now: datetime) -> dict[str, Any]:
         "user_id": proved.user_id,
         "sign_in_id": proved.sign_in_id,
         "granted_scope": proved.get_scope(),
+        "resource": proved.resource,
         "claims": proved.claims,
         "family_expires_at": family_end or now + timedelta(seconds=settings().refresh_token_absolute),
         "acr": proved.acr,
         "amr": proved.amr,
         "auth_time": proved.auth_time,
     }
+
+
+def _audience(request: ProtocolRequest) -> str:
+    """Return whom the token is for: what the request names, of what was granted."""
+    proved, client = proof(request), request.client
+    granted = proved.resource if proved is not None else None
+    return targets.audience(client, granted, targets.named(request.form, client))
 
 
 def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str) -> str:
@@ -101,7 +114,7 @@ def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str) 
     claims = {
         "iss": settings().issuer,
         "sub": subjects.of(client, proved.user_id) if proved is not None else client.id,
-        "aud": client.access_token_audience,
+        "aud": request.audience,
         "client_id": client.id,
         "iat": now,
         "exp": now + settings().access_token_lifetime,

@@ -48,6 +48,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     :param parameters: those of the query or of the body, never both.
     :ivar wishes: set once an authorization request was validated.
     :ivar jkt: thumbprint of the key that the client proved to hold (RFC 9449), once it is authenticated.
+    :ivar audience: whom the access token is for that is about to be issued for it.
     :ivar sign_in: set when a code is about to be issued for it.
     :ivar error: set when it was answered with an error.
     """
@@ -57,6 +58,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.payload = BasicOAuth2Payload(dict(parameters))
         self.wishes: Any = None
         self.jkt: str | None = None
+        self.audience: str = ""
         self.sign_in: Any = None
         self.error: OAuth2Error | None = None
 

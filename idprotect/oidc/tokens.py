@@ -150,7 +150,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "scope": row.granted_scope if token.is_refresh else row.scope,
             "sub": subjects.of(token.client, token.user.id),
             **({} if token.client.is_pairwise else {"username": token.user.username}),
-            "aud": token.client.access_token_audience or row.client_id,
+            "aud": row.audience,
             "iss": settings().issuer,
             "exp": int(expires_at.timestamp()),
             "iat": int(row.issued_at.timestamp()),

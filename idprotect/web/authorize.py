@@ -16,7 +16,7 @@ from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, session
-from idprotect.oidc import dpop, pushed_requests, refusals, request_objects, responses, wishes
+from idprotect.oidc import dpop, pushed_requests, refusals, request_objects, responses, targets, wishes
 from idprotect.oidc import requests as protocol
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
@@ -151,6 +151,7 @@ def validate(oauth_request: ProtocolRequest) -> object:
             raise InvalidRequestError("The value of max_age is not valid.")
         if not dpop.is_thumbprint(parameters.get("dpop_jkt")):
             raise InvalidRequestError("The value of dpop_jkt is not valid.")
+        targets.named(parameters, oauth_request.client)
         oauth_request.wishes = wishes.read(parameters, oauth_request.client)
     except OAuth2Error as error:
         raise _at_client(error, oauth_request) from None

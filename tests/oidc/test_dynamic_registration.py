@@ -171,16 +171,13 @@ def test_nobody_makes_himself_trusted(server: Server, person: Person) -> None:
         release_risk=True,
         pkce="optional",
         access_token_audience="https://api.example",
+        resources=["https://api.example"],
     )
     with server.arranging():
         row = application.row()
-        assert (row.first_party, row.release_risk, row.pkce, row.access_token_audience) == (
-            False,
-            False,
-            "required",
-            None,
-        )
-    assert not {"first_party", "pkce", "access_token_audience"} & told.keys()
+        assert (row.first_party, row.release_risk, row.pkce) == (False, False, "required")
+        assert (row.access_token_audience, row.resources) == (None, [])
+    assert not {"first_party", "pkce", "access_token_audience", "resources"} & told.keys()
 
 
 def test_pkce_is_what_the_token_says_but_never_optional_for_public_clients(server: Server) -> None:

@@ -130,6 +130,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         require_pushed_authorization_requests=True,
         pkce="or_nonce",
         access_token_audience="https://api.example",
+        resources=("https://ledger.example",),
         first_party=True,
         id_token_at_refresh=True,
         release_risk=True,
