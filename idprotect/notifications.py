@@ -71,7 +71,7 @@ def break_glass_used(user: UserFacts, ip_address: str | None, administrators: Se
     text = (
         f"Somebody signed in as {user.username} from {ip_address or 'an unknown address'} just now. "
         "No policy applies to this break-glass account. If it was none of you, act at once:\n\n"
-        f"flask idprotect user confirm-compromised {user.username}\n"
+        f'flask idprotect user confirm-compromised {user.username} --reason "break-glass account used"\n'
     )
     for administrator in administrators:
         if administrator.email:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 
-from sqlalchemy import Case, ScalarSelect, bindparam, case, delete, or_, select, update
+from sqlalchemy import Case, ScalarSelect, bindparam, case, delete, exists, or_, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from idprotect import clock
@@ -119,6 +119,12 @@ def forget(key: str) -> None:
 def forget_all(prefix: str) -> None:
     """Start to count anew under every key that begins with *prefix*."""
     session().execute(delete(Throttle).where(Throttle.key.startswith(prefix, autoescape=True)))
+
+
+def counts_any(prefix: str) -> bool:
+    """Whether anything is counted under a key that begins with *prefix*."""
+    mine = exists().where(Throttle.key.startswith(prefix, autoescape=True), Throttle.count > 0)
+    return bool(session().scalar(select(mine)))
 
 
 def seconds_left(key: str, window: timedelta) -> int:

@@ -274,6 +274,11 @@ def password_key(username: str) -> str:
     return "password:" + runtime().keys.keyed_hash("username", username)[:40]
 
 
+def has_failed(user: User) -> bool:
+    """Whether wrong passwords of a user are counted, anywhere."""
+    return throttle.counts_any(password_key(user.username))
+
+
 def count() -> int:
     """Return how many users there are."""
     return session().scalar(select(func.count()).select_from(User)) or 0

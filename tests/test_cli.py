@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from idprotect import clock, protection
-from idprotect.models import AuditEvent, PolicyVersion, session
+from idprotect import clock, protection, triage
+from idprotect.cli.acts import NAMES
+from idprotect.models import AuditEvent, PolicyVersion, SignIn, session
 from tests.oidc.signing import KEY, public
 from tests.support.world import (
     PASSWORD,
@@ -19,6 +20,8 @@ from tests.support.world import (
     USER_RISK_POLICY,
     World,
 )
+
+WHY = ("--reason", "spoke to her")
 
 
 def answer(world: World, *arguments: str, stdin: str | None = None) -> Any:
@@ -88,7 +91,7 @@ def test_bad_input_is_refused_in_one_line_and_changes_nothing(
 def test_a_user_s_risk_is_told_with_reasons_history_and_who_closed_it(world: World) -> None:
     """F024, F031: cause, actor, time."""
     world.make_user()
-    answer(world, "user", "confirm-compromised", "ada", "--note", "phished")
+    answer(world, "user", "confirm-compromised", "ada", "--reason", "phished")
     told = answer(world, "user", "show", "ada")
     assert (told["risk_level"], told["risk_state"]) == ("high", "confirmed_compromised")
     assert "phished" in told["detections"][0]["reasons"][0]
@@ -115,7 +118,7 @@ def test_the_verbs_on_a_sign_in_let_the_user_s_level_follow(world: World) -> Non
     assert answer(world, "user", "show", "ada")["risk_level"] == "none"
     world.browser(TOR_ADDRESS).start().sign_in()
     other = answer(world, "user", "show", "ada")["detections"][1]["sign_in"]
-    done = answer(world, "sign-in", "confirm-compromised", other)
+    done = answer(world, "sign-in", "confirm-compromised", other, "--reason", "phished")
     assert (done["risk_aggregated"], done["risk_state"]) == ("high", "confirmed_compromised")
     assert answer(world, "user", "show", "ada")["risk_level"] == "high"
 
@@ -133,13 +136,15 @@ def test_revoking_sessions_disabling_and_enabling_act_at_the_next_request(world:
     """F098: sessions end; a disabled user is stopped after the right password; enabling opens again."""
     world.make_user()
     browser = world.browser().start().sign_in()
-    assert answer(world, "user", "revoke-sessions", "ada")["ended"] == 1
+    assert answer(world, "user", "revoke-sessions", "ada", *WHY)["changed"] == {
+        "sign_ins_not_ended": {"before": 1, "after": 0}
+    }
     assert browser.start().step == "sign_in"
     browser.sign_in()
-    answer(world, "user", "disable", "ada")
+    answer(world, "user", "disable", "ada", *WHY)
     assert browser.start().step == "sign_in"
     assert browser.sign_in().step == "block"
-    answer(world, "user", "enable", "ada")
+    answer(world, "user", "enable", "ada", *WHY)
     assert world.browser().start().sign_in().is_signed_in
 
 
@@ -268,7 +273,7 @@ def test_check_explains_the_settings_without_secrets(world: World) -> None:
 def test_every_change_is_in_the_audit_log_with_its_actor(world: World) -> None:
     """F103."""
     world.make_user()
-    answer(world, "user", "temporary-password", "ada")
+    answer(world, "user", "temporary-password", "ada", *WHY)
     answer(world, "user", "confirm-safe", "ada", "--reason", "spoke to her")
     with world.arranging():
         rows = {row.name: row.actor for row in session().query(AuditEvent).all()}
@@ -332,6 +337,61 @@ def test_what_was_dealt_with_elsewhere_is_closed_by_command_as_by_the_console(wo
         assert (event.details["before"]["risk"], event.details["after"]["risk"]) == ("high", "none")
     assert "No risk is open." in refusal(world, "user", "resolve", "ada", "--reason", "again")
     assert "Missing option" in world.cli("user", "resolve", "ada").output
+
+
+@pytest.mark.parametrize("act", triage.ACTS.values(), ids=lambda act: act.name)
+def test_every_act_of_the_console_is_a_command_that_says_what_it_does(world: World, act: triage.Act) -> None:
+    """C098, F091-F098: the words are the act's, and without a reason nothing is done."""
+    group = act.about.replace("_", "-")
+    name = NAMES.get(act.name, act.name.replace("_", "-"))
+    told = " ".join(world.cli(group, name, "--help").output.split())
+    for sentence in (*act.does, *act.does_not):
+        assert sentence.split(". ")[0] in told
+    refused = world.cli(group, name, "some-id")
+    assert refused.exit_code == 2
+    assert "Missing option '--reason'" in refused.output
+
+
+def test_an_act_by_command_is_recorded_with_before_and_after_also_when_it_is_refused(world: World) -> None:
+    """F103: one record, whichever way an act came."""
+    world.make_user("root", roles=("administrator",))
+    world.make_user()
+    answer(world, "user", "disable", "ada", *WHY)
+    assert "last administrator" in refusal(world, "user", "disable", "root", *WHY)
+    assert "blocked already" in refusal(world, "user", "disable", "ada", *WHY)
+    with world.app.app_context():
+        acted = session().query(AuditEvent).filter_by(name="console:acted").one()
+        refused = session().query(AuditEvent).filter_by(name="console:act_refused").all()
+    assert acted.actor.startswith("cli:")
+    assert (acted.details["act"], acted.details["reason"]) == ("block", "spoke to her")
+    assert (acted.details["before"]["may_sign_in"], acted.details["after"]["may_sign_in"]) == (True, False)
+    assert [event.actor for event in refused] == [acted.actor] * 2
+    assert "last administrator" in refused[0].details["refused"]
+
+
+def test_a_short_pass_is_given_by_command_after_the_whole_checklist(world: World) -> None:
+    """D27, C098: each point is an option; with one missing nothing is given, and that is written down."""
+    world.make_user(authenticators=("totp",))
+    world.list_address()
+    world.apply(SIGN_IN_RISK_BLOCK)
+    assert world.browser(TOR_ADDRESS).start().sign_in().step == "block"
+    sign_in = answer(world, "user", "show", "ada")["detections"][0]["sign_in"]
+    checked = ("--called-back", "--told-reference")
+    assert "checklist" in refusal(world, "sign-in", "short-pass", sign_in, *checked, *WHY)
+    told = answer(world, "sign-in", "short-pass", sign_in, *checked, "--expected", *WHY)
+    assert told["changed"]["pass"] == {"before": False, "after": True}
+
+
+def test_a_session_is_ended_by_command(world: World) -> None:
+    """C098: this one, and no other."""
+    world.make_user()
+    browser, other = world.browser().start().sign_in(), world.browser("198.51.100.99").start().sign_in()
+    with world.arranging():
+        first = session().query(SignIn).order_by(SignIn.signed_in_at).first()
+    assert first is not None
+    assert answer(world, "sign-in", "end", first.id, *WHY)["ended"] == "revoked"
+    assert browser.start().step == "sign_in"
+    assert other.start().is_signed_in
 
 
 def test_second_factors_are_removed_by_command(world: World) -> None:

@@ -170,7 +170,7 @@ def test_the_application_steps_up_and_hears_that_its_user_is_compromised(
     assert "acr aal1 aal2 amr pwd pwd, sms, mfa" in text_of(payroll)
 
     command = [sys.executable, "-m", "flask", "--app", "idprotect", "idprotect", "user"]
-    command += ["confirm-compromised", "zoe", "--note", "her mail was read"]
+    command += ["confirm-compromised", "zoe", "--reason", "her mail was read"]
     environment = {
         **os.environ,
         "IDPROTECT_ISSUER": server,

@@ -377,9 +377,9 @@ def test_a_deleted_member_is_gone_and_the_name_can_be_given_again(club: Club) ->
 
 
 def test_the_command_line_leaves_members_to_the_club(club: Club) -> None:
-    assert "host application" in club.cli("user", "disable", ANN).output
+    assert "host application" in club.cli("user", "disable", ANN, "--reason", "left").output
     assert "host application" in club.cli("user", "create", "carl").output
-    assert club.cli("user", "enable", ANN).exit_code == 0
+    assert "not blocked" in club.cli("user", "enable", ANN, "--reason", "back").output
     assert club.cli("user", "show", ANN).exit_code == 0
 
 

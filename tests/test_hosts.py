@@ -196,7 +196,9 @@ def test_a_name_that_was_given_away_again_is_somebody_else(site: Site) -> None:
 def test_the_command_line_reaches_users_by_the_hosts_names(folder: Path) -> None:
     site = Site(folder).protect()
     site.add("Ann Archer")
-    done = site.app.test_cli_runner().invoke(args=["idprotect", "user", "confirm-compromised", "Ann Archer"])
+    done = site.app.test_cli_runner().invoke(
+        args=["idprotect", "user", "confirm-compromised", "Ann Archer", "--reason", "x"]
+    )
     assert done.exit_code == 0, done.output
 
 

@@ -26,9 +26,7 @@ from tests.support.world import (
     USER_RISK_POLICY,
     World,
 )
-from tests.test_cli import answer, refusal
-
-WHY = ("--reason", "spoke to her")
+from tests.test_cli import WHY, answer, refusal
 
 
 def shown(world: World, user: str = "ada") -> Any:
@@ -91,7 +89,7 @@ def test_what_somebody_else_did_meanwhile_is_seen(make_world: Any, postgres_url:
         seen = session().get_one(RiskDetection, row_id)
         if first == "cure":
             meanwhile("detection", "reactivate", row_id, *WHY)
-            meanwhile("user", "temporary-password", "ada")
+            meanwhile("user", "temporary-password", "ada", *WHY)
             with pytest.raises(InteractionError, match="admin_temporary_password"):
                 protection.reactivate(seen, "slow", "late")
         else:
@@ -155,10 +153,11 @@ def test_a_dismissal_is_undone_exactly_and_only_within_its_window(world: World) 
     dismissed = answer(world, "user", "dismiss", "ada", *WHY)
     assert (dismissed["risk_level"], dismissed["risk_state"]) == ("none", "dismissed")
     assert shown(world)["undo_dismissal_until"] is not None
-    assert answer(world, "user", "undo-dismissal", "ada", "--reason", "wrong Ada")["reopened"] == 2
+    undone = answer(world, "user", "undo-dismissal", "ada", "--reason", "wrong Ada")
+    assert undone["changed"]["open_detections"] == {"before": 0, "after": 2}
     assert standing() == before
     assert "wrong Ada" in shown(world)["history"][-1]["cause"]
-    assert "no dismissal" in refusal(world, "user", "undo-dismissal", "ada", *WHY)
+    assert "undone already" in refusal(world, "user", "undo-dismissal", "ada", *WHY)
     answer(world, "user", "dismiss", "ada", *WHY)
     world.clock.move(hours=25)
     assert shown(world)["undo_dismissal_until"] is None
@@ -167,7 +166,7 @@ def test_a_dismissal_is_undone_exactly_and_only_within_its_window(world: World) 
 
 
 def test_undoing_takes_the_newest_dismissal_first_also_of_a_single_sign_in(world: World) -> None:
-    """F036: one act at a time, and nothing that was closed otherwise."""
+    """F036, F114: that one alone, however often it is asked for, and nothing that was closed otherwise."""
     world.make_user()
     world.list_address()
     world.browser(TOR_ADDRESS).start().sign_in()
@@ -179,10 +178,13 @@ def test_undoing_takes_the_newest_dismissal_first_also_of_a_single_sign_in(world
     world.browser(TOR_ADDRESS).start().sign_in()
     newest = shown(world)["detections"][-1]
     answer(world, "sign-in", "dismiss", newest["sign_in"], *WHY)
-    assert answer(world, "user", "undo-dismissal", "ada", *WHY)["reopened"] == 1
+    undone = answer(world, "user", "undo-dismissal", "ada", *WHY)
+    assert undone["changed"]["open_detections"] == {"before": 0, "after": 1}
     states = {row["id"]: row["state"] for row in shown(world)["detections"]}
     assert (states[newest["id"]], states[first], states[ignored]) == ("at_risk", "dismissed", "dismissed")
-    assert answer(world, "user", "undo-dismissal", "ada", *WHY)["reopened"] == 2
+    assert "undone already" in refusal(world, "user", "undo-dismissal", "ada", *WHY)
+    assert shown(world)["undo_dismissal_until"] is None
+    answer(world, "detection", "reactivate", first, *WHY)
     states = {row["id"]: row["state"] for row in shown(world)["detections"]}
     assert (states[first], states[ignored]) == ("at_risk", "dismissed")
 
@@ -204,6 +206,7 @@ def test_dismissing_leaves_the_sessions_unless_that_is_ticked(world: World) -> N
     find(world, "suspicious_thing")
     answer(world, "user", "dismiss", "ada", *WHY)
     assert browser.start().is_signed_in
+    find(world, "suspicious_thing")
     answer(world, "user", "dismiss", "ada", "--end-sessions", *WHY)
     assert browser.start().step == "sign_in"
 
@@ -216,7 +219,7 @@ def test_a_sign_in_that_was_confirmed_compromised_stays_so_until_somebody_says_o
     browser = world.browser().start().sign_in()
     with world.arranging():
         sign_in = session().query(SignIn).one()
-    done = answer(world, "sign-in", "confirm-compromised", sign_in.id, "--keep-sessions")
+    done = answer(world, "sign-in", "confirm-compromised", sign_in.id, "--keep-sessions", *WHY)
     assert (done["risk_real_time"], done["risk_aggregated"]) == ("none", "high")
     assert shown(world)["detections"][0]["sign_in"] == sign_in.id
     world.apply(MFA_POLICY)
@@ -246,7 +249,7 @@ def test_feedback_teaches_unteaches_and_restarts_learning(world: World) -> None:
         with world.arranging():
             return [row.teaches for row in session().query(SignIn).order_by(SignIn.signed_in_at)]
 
-    answer(world, "sign-in", "confirm-compromised", ids[1])
+    answer(world, "sign-in", "confirm-compromised", ids[1], *WHY)
     assert teaches() == [None, False, False]
     assert answer(world, "sign-in", "confirm-safe", ids[2], *WHY)["teaches"] is True
     assert teaches() == [None, False, True]
@@ -264,7 +267,7 @@ def test_confirming_a_user_compromised_unlearns_from_the_first_sign_of_it(world:
     world.browser(TOR_ADDRESS).start().sign_in()
     world.clock.move(days=1)
     world.browser().start().sign_in()
-    answer(world, "user", "confirm-compromised", "ada")
+    answer(world, "user", "confirm-compromised", "ada", *WHY)
     with world.arranging():
         taught = [row.teaches for row in session().query(SignIn).order_by(SignIn.signed_in_at)]
     assert taught == [None, False, False]
@@ -451,7 +454,7 @@ def test_verbs_on_a_sign_in_of_a_deleted_user_say_what_to_do_instead(world: Worl
     with world.arranging():
         sign_in = session().query(SignIn).one().id
     answer(world, "user", "delete", "ada", *WHY)
-    assert "one by one" in refusal(world, "sign-in", "dismiss", sign_in, *WHY)
+    assert "one by one" in refusal(world, "sign-in", "confirm-safe", sign_in, *WHY)
 
 
 # ageing

@@ -17,7 +17,6 @@ from idprotect.cli import (
     server,
     sign_ins,
     simulation,
-    user_risk,
     users,
     webhooks,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "server",
     "sign_ins",
     "simulation",
-    "user_risk",
     "users",
     "webhooks",
 ]

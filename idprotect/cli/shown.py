@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from idprotect import protection
-from idprotect.models import RiskDetection, RiskHistory, User, session
+from idprotect.models import RiskDetection, RiskHistory, SignIn, User, session
 from idprotect.risk import RiskDetail, RiskLevel, RiskState
 from idprotect.risk.states import why_not_reactivated
 
@@ -45,6 +45,26 @@ def detection(row: RiskDetection) -> dict[str, Any]:
         "closed_at": row.closed_at.isoformat() if row.closed_at else None,
         "closed_by": row.closed_by,
         "can": _verbs(row),
+        "simulated": row.simulated,
+    }
+
+
+def sign_in(row: SignIn) -> dict[str, Any]:
+    """Return a sign-in and how it was judged."""
+    return {
+        "id": row.id,
+        "at": row.signed_in_at.isoformat(),
+        "ip_address": row.ip_address,
+        "device": row.device_name,
+        "amr": list(row.amr),
+        "risk_real_time": row.risk.label,
+        "risk_aggregated": RiskLevel(row.aggregated_level).label,
+        "risk_state": row.risk_state,
+        "risk_detail": row.risk_detail,
+        "not_evaluated": dict(row.not_evaluated),
+        "teaches": row.teaches,
+        "completed": row.completed_at is not None,
+        "ended": row.end_reason,
         "simulated": row.simulated,
     }
 

@@ -1,4 +1,4 @@
-"""Commands about users: accounts, sessions, leaked passwords."""
+"""Commands about users: accounts, leaked passwords."""
 
 import sys
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import learning, sessions, users
+from idprotect import learning, users
 from idprotect.cli import shown
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.errors import NotFound
@@ -105,60 +105,6 @@ def delete_user(username: str, reason: str) -> Result:
     deleted = {"id": user.id, "username": user.username}
     users.delete(user, operator(), reason)
     return {**deleted, "deleted": True}
-
-
-@command(user_group, "temporary-password")
-@click.argument("username")
-def temporary_password(username: str) -> Result:
-    """Replace a user's password by one that works once; sessions end, risk is closed, a new one is forced."""
-    user = users.get(username)
-    return {"user": user.username, "temporary_password": users.set_temporary_password(user, operator())}
-
-
-@command(user_group, "revoke-sessions")
-@click.argument("username")
-def revoke_sessions(username: str) -> Result:
-    """End all sign-ins of a user, with their tokens."""
-    user = users.get(username)
-    return {"user": user.username, "ended": sessions.end_all(user.id, "revoked", actor=operator())}
-
-
-@command(user_group, "enable")
-@click.argument("username")
-def enable(username: str) -> Result:
-    """Let a user sign in again, also after too many wrong passwords."""
-    user = users.get(username)
-    users.set_enabled(user, True, operator())
-    return shown.user(user)
-
-
-@command(user_group, "require-reset")
-@click.argument("username")
-@click.option("--reason", required=True)
-def require_reset(username: str, reason: str) -> Result:
-    """Let nothing go out any more until the user chose a new password, after a second factor."""
-    user = users.get(username)
-    users.require_new_password(user, operator(), reason)
-    return shown.user(user)
-
-
-@command(user_group, "lock-down")
-@click.argument("username")
-@click.option("--reason", required=True)
-def lock_down(username: str, reason: str) -> Result:
-    """Confirm compromised, end everything, forget devices and block, all at once."""
-    user = users.get(username)
-    users.lock_down(user, operator(), reason)
-    return shown.user(user)
-
-
-@command(user_group, "disable")
-@click.argument("username")
-def disable(username: str) -> Result:
-    """Stop a user from signing in; sessions and tokens end."""
-    user = users.get(username)
-    users.set_enabled(user, False, operator())
-    return shown.user(user)
 
 
 @command(idprotect, "import-leaks")

@@ -157,6 +157,7 @@ class RiskDetection(Base):
 
     :ivar opened_at: since when it counts: since it was made, or reactivated. What clears it has to be newer.
     :ivar state_before: the state to go back to when what closed it is taken back; None while it is open.
+    :ivar undone_at: when a dismissal of it was taken back; None once it is closed anew.
     :ivar client_id: the application that reported it, by its own id ``report_id``; None: we found it.
     :ivar simulated: it was found in a simulation.
     """
@@ -179,6 +180,7 @@ class RiskDetection(Base):
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(256))
     state_before: Mapped[str | None] = mapped_column(String(32))
+    undone_at: Mapped[datetime | None]
     client_id: Mapped[str | None] = mapped_column(String(128))
     report_id: Mapped[str | None] = mapped_column(String(128))
     simulated: Mapped[bool] = mapped_column(default=False)

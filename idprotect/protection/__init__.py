@@ -20,10 +20,12 @@ from idprotect.protection.administrators import (
     confirm_sign_in_safe,
     dismiss,
     dismiss_sign_in,
+    is_undone,
     reactivate,
     temporary_password,
     undo_dismissal,
     undo_until,
+    why_no_undoing,
 )
 from idprotect.protection.ageing import age_out
 from idprotect.protection.owners import (
@@ -66,6 +68,7 @@ __all__ = [
     "dismiss_sign_in",
     "has_open",
     "hold",
+    "is_undone",
     "mitigate",
     "open_detections",
     "open_risk",
@@ -79,7 +82,8 @@ __all__ = [
     "undo_dismissal",
     "undo_until",
     "voluntary_password_change",
-    "why_no_recovery",
     "was_raised",
     "watch_administrator",
+    "why_no_recovery",
+    "why_no_undoing",
 ]

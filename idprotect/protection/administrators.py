@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idprotect import audit, clock, learning, sessions
 from idprotect.audit import Event
@@ -14,7 +14,7 @@ from idprotect.protection.raising import raise_detection
 from idprotect.protection.standing import IS_OPEN, hold, hold_one, open_detections, settle_sign_in
 from idprotect.risk import TRANSITIONS, Closes, RiskDetail, RiskEvent, RiskState
 from idprotect.risk.detections import reports
-from idprotect.risk.states import OPEN_DETAIL, why_not_reactivated, why_not_undone
+from idprotect.risk.states import OPEN_DETAIL, was_undone, why_not_reactivated, why_not_undone
 from idprotect.runtime import settings
 
 
@@ -112,14 +112,15 @@ def reactivate(detection: RiskDetection, by: str, reason: str) -> None:
 def undo_dismissal(user: User, by: str, reason: str) -> int:
     """Undo the newest dismissal of a user or of one of their sign-ins, as if it had not been; return of how many.
 
-    :raises InteractionError: when there is none, or it is too long ago.
+    :raises InteractionError: when there is none, it is too long ago, or was undone already.
     """
     hold(user.id)
-    dismissed = last_dismissed(user.id)
-    problem = why_not_undone(_closed_at(dismissed), clock.now(), timedelta(seconds=settings().undo_window))
-    if problem is not None:
+    if (problem := why_no_undoing(user.id)) is not None:
         raise InteractionError(f"Nothing of {user.username} can be undone: {problem}.")
+    dismissed, now = last_dismissed(user.id), clock.now()
     reopen(user.id, dismissed, by, f"{by} undid the dismissal: {reason}")
+    for detection in dismissed:
+        detection.undone_at = now
     audit.record(
         Event.RISK_DISMISSAL_UNDONE, actor=by, user_id=user.id, detections=len(dismissed), reason=reason
     )
@@ -128,10 +129,19 @@ def undo_dismissal(user: User, by: str, reason: str) -> int:
 
 def undo_until(user_id: str) -> datetime | None:
     """Return until when the newest dismissal can be undone, None when none can be."""
-    closed_at, window = _closed_at(last_dismissed(user_id)), timedelta(seconds=settings().undo_window)
-    return (
-        closed_at + window if closed_at and why_not_undone(closed_at, clock.now(), window) is None else None
-    )
+    closed_at = _closed_at(last_dismissed(user_id))
+    return closed_at + _undo_window() if closed_at and why_no_undoing(user_id) is None else None
+
+
+def why_no_undoing(user_id: str) -> str | None:
+    """Return why the newest dismissal cannot be undone, None when it can."""
+    closed_at = _closed_at(last_dismissed(user_id))
+    return why_not_undone(closed_at, _undone_at(user_id), clock.now(), _undo_window())
+
+
+def is_undone(user_id: str) -> bool:
+    """Whether nothing was dismissed since a dismissal was undone the last time."""
+    return was_undone(_closed_at(last_dismissed(user_id)), _undone_at(user_id))
 
 
 def last_dismissed(user_id: str) -> Sequence[RiskDetection]:
@@ -164,6 +174,15 @@ def _suspicious_since(user_id: str) -> datetime:
     found = [detection.detected_at for detection in open_detections(user_id)]
     found += session().scalars(of_sign_in.where(RiskDetection.user_id == user_id, IS_OPEN)).all()
     return min(found, default=clock.now())
+
+
+def _undone_at(user_id: str) -> datetime | None:
+    newest = select(func.max(RiskDetection.undone_at)).where(RiskDetection.user_id == user_id)
+    return session().scalar(newest)
+
+
+def _undo_window() -> timedelta:
+    return timedelta(seconds=settings().undo_window)
 
 
 def _closed_at(detections: Sequence[RiskDetection]) -> datetime | None:

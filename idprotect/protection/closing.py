@@ -101,7 +101,7 @@ def _carry_out(
 def _close_one(detection: RiskDetection, transition: Transition, actor: str, now: datetime) -> None:
     detection.state_before = detection.state
     detection.state, detection.detail = str(transition.to), str(transition.detail)
-    detection.closed_at, detection.closed_by = now, actor
+    detection.closed_at, detection.closed_by, detection.undone_at = now, actor, None
     audit.record(
         Event.RISK_CLOSED,
         actor=actor,

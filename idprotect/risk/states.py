@@ -127,6 +127,9 @@ LOW_RISK_AGES_OUT_AFTER = timedelta(days=180)
 #: Only detections with these names are risk of tokens, which ends with the sessions: no password is involved.
 TOKEN_RISK = frozenset({"anomalous_token"})
 
+#: Why the newest dismissal cannot be undone a second time.
+UNDONE = "the newest dismissal was undone already; reactivate single detections of earlier ones"
+
 #: What an open detection's detail is, by its state.
 OPEN_DETAIL: Mapping[RiskState, RiskDetail] = {
     RiskState.AT_RISK: RiskDetail.NONE,
@@ -146,11 +149,24 @@ def why_not_reactivated(state: RiskState, detail: RiskDetail) -> str | None:
     return None
 
 
-def why_not_undone(dismissed_at: datetime | None, now: datetime, window: timedelta) -> str | None:
-    """Return why a dismissal cannot be undone, None when it can."""
+def why_not_undone(
+    dismissed_at: datetime | None, undone_at: datetime | None, now: datetime, window: timedelta
+) -> str | None:
+    """Return why the newest dismissal cannot be undone, None when it can.
+
+    :param dismissed_at: the newest one that is in force.
+    :param undone_at: when one was undone the last time.
+    """
+    if was_undone(dismissed_at, undone_at):
+        return UNDONE
     if dismissed_at is None:
         return "no dismissal by an administrator is in force"
     if now - dismissed_at > window:
         hours = window / timedelta(hours=1)
         return f"it was dismissed more than {hours:g} hours ago; reactivate single detections instead"
     return None
+
+
+def was_undone(dismissed_at: datetime | None, undone_at: datetime | None) -> bool:
+    """Whether the newest dismissal was undone: to undo it again would take back the one before."""
+    return undone_at is not None and (dismissed_at is None or dismissed_at <= undone_at)

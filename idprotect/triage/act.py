@@ -40,7 +40,7 @@ class Target:
     def known_user(self) -> User:
         """The user; only for acts that need one."""
         if self.user is None:
-            raise InteractionError("The user was deleted.")
+            raise InteractionError("The user was deleted. Close what was found one by one.")
         return self.user
 
 
@@ -111,11 +111,13 @@ class Done:
 
     :param refused: why nothing was done, None when it was.
     :param secret: shown once.
+    :param before: what an act can change, as it was.
     """
 
     target: Target
     refused: str | None = None
     secret: str | None = None
+    before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -162,8 +164,8 @@ def perform(act: Act, target: Target, actor: Actor, reason: str, ticked: Collect
             session().rollback()
             notifications.discard()
             refused = error.message
-    done = Done(target, refused, secret, _state(target))
-    _write_down(act, done, actor, reason, ticked, before)
+    done = Done(target, refused, secret, before, _state(target))
+    _write_down(act, done, actor, reason, ticked)
     session().commit()
     if actor.user is not None:
         protection.watch_administrator(actor.user)
@@ -179,13 +181,10 @@ def left_open(act: Act, ticked: Collection[str]) -> str | None:
     return "Go through the whole checklist first: each point has to be ticked."
 
 
-def _write_down(
-    act: Act, done: Done, actor: Actor, reason: str, ticked: Collection[str], before: Mapping[str, Any]
-) -> None:
+def _write_down(act: Act, done: Done, actor: Actor, reason: str, ticked: Collection[str]) -> None:
     target = done.target
-    outcome = (
-        {"refused": done.refused} if done.refused else {"before": dict(before), "after": dict(done.after)}
-    )
+    states = {"before": dict(done.before), "after": dict(done.after)}
+    outcome = {"refused": done.refused} if done.refused else states
     audit.record(
         Event.CONSOLE_ACT_REFUSED if done.refused else Event.CONSOLE_ACTED,
         actor=actor.name,

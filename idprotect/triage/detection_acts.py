@@ -41,7 +41,7 @@ def _closed_by(event: RiskEvent) -> Callable[[Target], str | None]:
 
 
 def _counts(target: Target) -> str | None:
-    return "It counts already." if _detection(target).is_open else None
+    return "It counts already: it is open." if _detection(target).is_open else None
 
 
 def _is_closed(target: Target) -> str | None:

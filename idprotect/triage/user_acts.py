@@ -9,6 +9,7 @@ from idprotect.errors import InteractionError
 from idprotect.models import RiskDetection, session
 from idprotect.protection import IS_OPEN
 from idprotect.risk import RiskEvent
+from idprotect.risk.states import UNDONE
 from idprotect.runtime import runtime
 from idprotect.triage.act import Act, Option, Target
 
@@ -90,7 +91,15 @@ def _is_blocked(target: Target) -> str | None:
 
 
 def _is_not_blocked(target: Target) -> str | None:
-    return "This person is not blocked." if target.known_user.enabled else None
+    if not target.known_user.enabled or users.has_failed(target.known_user):
+        return None
+    return "This person is not blocked, and no wrong password of theirs is counted."
+
+
+def _is_undone(target: Target) -> str | None:
+    if not protection.is_undone(target.known_user.id):
+        return None
+    return f"{UNDONE[0].upper()}{UNDONE[1:]}."
 
 
 def _no_factors(target: Target) -> str | None:
@@ -101,9 +110,8 @@ def _no_factors(target: Target) -> str | None:
 
 
 def _nothing_to_undo(target: Target) -> str | None:
-    if protection.undo_until(target.known_user.id) is not None:
-        return None
-    return "Nothing was dismissed, or it is too long ago."
+    problem = protection.why_no_undoing(target.known_user.id)
+    return f"Nothing can be undone: {problem}." if problem else None
 
 
 def _no_recovery(target: Target) -> str | None:
@@ -206,6 +214,7 @@ USER_ACTS = (
         (SAME_PASSWORD, SAME_SESSIONS),
         _undo,
         gives_access=False,
+        already=_is_undone,
         why_not=_nothing_to_undo,
     ),
     Act(

@@ -150,7 +150,7 @@ def test_an_event_of_an_unfinished_transaction_is_sealed_later(place: Place) -> 
 def test_list_and_export_show_who_did_what(place: Place) -> None:
     """Section 10, machine-readable, UTC; filters by event, actor and user."""
     place.make_user("ada")
-    place.cli("user", "confirm-compromised", "ada", "--note", "called us")
+    place.cli("user", "confirm-compromised", "ada", "--reason", "called us")
     listed = json.loads(place.cli("audit", "list", "--user", "ada", "--json").output)
     assert "risk:confirmed" in [event["event"] for event in listed]
     assert all(event["at"].endswith("+00:00") for event in listed)

@@ -189,7 +189,7 @@ def test_a_gate_that_cannot_answer_lets_nobody_in(
 def test_the_last_administrator_cannot_be_taken_away(place: Place) -> None:
     """Section 10: cannot remove the last administrator, neither by role nor by blocking."""
     place.make_user("eve", roles=("administrator",))
-    for command in (("user", "roles", "eve", "reader"), ("user", "disable", "eve")):
+    for command in (("user", "roles", "eve", "reader"), ("user", "disable", "eve", "--reason", "left")):
         refused = place.cli(*command)
         assert refused.exit_code == 1
         assert "last administrator" in refused.output

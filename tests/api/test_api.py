@@ -294,6 +294,19 @@ def test_acts_on_one_sign_in(server: Server, operator: Caller) -> None:
     assert [operator.act(place, "end-session") for _ in range(2)] == [204, 204]
 
 
+def test_undoing_a_dismissal_is_done_once_however_often_it_is_asked_for(
+    server: Server, operator: Caller, person: Person
+) -> None:
+    """F114, F036: an earlier dismissal is not taken back because a request was sent again."""
+    place = f"/users/{person.user_id}"
+    assert operator.act(place, "dismiss") == 204
+    server.act(protection.confirm_compromised, person.username, "test")
+    assert operator.act(place, "dismiss") == 204
+    assert [operator.act(place, "undo-dismissal") for _ in range(3)] == [204] * 3
+    states = [row["state"] for row in operator.get(f"{place}/detections")["items"]]
+    assert sorted(states) == ["confirmed_compromised", "dismissed"]
+
+
 def test_the_risk_of_a_deleted_user_can_be_closed(server: Server, operator: Caller, person: Person) -> None:
     """F104: detections outlive their user, and so does the way to close them."""
     (detection,) = operator.get(f"/users/{person.user_id}/detections")["items"]

@@ -106,7 +106,7 @@ def set_temporary_password(server: Server, person: Person) -> None:
 
 def revoke_sessions(server: Server, person: Person) -> None:
     """End the sessions from the command line."""
-    result = server.cli("user", "revoke-sessions", person.username)
+    result = server.cli("user", "revoke-sessions", person.username, "--reason", "a test")
     assert result.exit_code == 0, result.output
 
 

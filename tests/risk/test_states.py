@@ -181,7 +181,16 @@ def test_every_open_state_has_its_detail() -> None:
 def test_a_dismissal_can_be_undone_until_the_window_is_over() -> None:
     """F036: at its very end still, and not a moment later."""
     at, window = datetime(2026, 3, 1, tzinfo=UTC), timedelta(hours=24)
-    assert why_not_undone(at, at, window) is None
-    assert why_not_undone(at, at + window, window) is None
-    assert "24 hours" in (why_not_undone(at, at + window + timedelta(microseconds=1), window) or "")
-    assert "no dismissal" in (why_not_undone(None, at, window) or "")
+    assert why_not_undone(at, None, at, window) is None
+    assert why_not_undone(at, None, at + window, window) is None
+    assert "24 hours" in (why_not_undone(at, None, at + window + timedelta(microseconds=1), window) or "")
+    assert "no dismissal" in (why_not_undone(None, None, at, window) or "")
+
+
+def test_a_dismissal_is_undone_once_and_the_one_before_it_not_by_asking_again() -> None:
+    """F036, F114: idempotent; a dismissal after that can be undone again."""
+    at, window = datetime(2026, 3, 1, tzinfo=UTC), timedelta(hours=24)
+    later = at + timedelta(hours=1)
+    assert "undone already" in (why_not_undone(None, at, at, window) or "")
+    assert "undone already" in (why_not_undone(at, later, later, window) or "")
+    assert why_not_undone(later, at, later, window) is None

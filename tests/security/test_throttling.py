@@ -212,7 +212,7 @@ def test_a_hundred_failures_in_a_row_disable_the_password(place: Place) -> None:
             retention.purge()
         assert not lets_in(place), "not even after the clean-up"
     assert owner.start().sign_in().step == "account", "but at her own browser"
-    assert place.cli("user", "enable", "ada").exit_code == 0
+    assert place.cli("user", "enable", "ada", "--reason", "she called").exit_code == 0
     assert lets_in(place)
 
 

@@ -368,6 +368,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.String(length=256), nullable=True),
         sa.Column("state_before", sa.String(length=32), nullable=True),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("client_id", sa.String(length=128), nullable=True),
         sa.Column("report_id", sa.String(length=128), nullable=True),
         sa.Column("simulated", sa.Boolean(), nullable=False),
