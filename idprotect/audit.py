@@ -81,6 +81,7 @@ class Event(StrEnum):
     ALERT_QUEUED = "alert:queued"
     MESSAGE_FAILED = "message:failed"
     AUDIT_PURGED = "audit:purged"
+    API_READ = "api:read"
     CONSOLE_REFUSED = "console:refused"
     CONSOLE_LOOKED_UP = "console:looked_up"
     CONSOLE_EXPORTED = "console:exported"

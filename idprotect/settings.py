@@ -176,6 +176,9 @@ class Settings:
     #: From so many exports and look-ups, or acts, of one administrator within an hour on, the account is at risk.
     console_reads_per_hour: int = 60
     console_acts_per_hour: int = 300
+    #: The same of one application at the API: from so many reads, or acts, within an hour on it is at risk.
+    api_reads_per_hour: int = 2000
+    api_acts_per_hour: int = 300
     #: Endpoint of the host application's own sign-in page; empty: ours.
     login_view: str = ""
 

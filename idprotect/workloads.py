@@ -1,18 +1,32 @@
 """Risk of applications that act for themselves: where each came from, what was found, and how it is closed.
 
-What is suspicious stands in :mod:`idprotect.risk.workload`. There is a row for each client and autonomous system.
+What is suspicious stands in :mod:`idprotect.risk.workload`. There is a row for each client and autonomous system,
+and one for each burst that nobody closed.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Executable, bindparam, delete, func, select, update
 
 from idprotect import address_trust, audit, browser, clock
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
-from idprotect.models import ClientNetwork, dialect, insert, run, table_of
+from idprotect.models import ClientBurst, ClientNetwork, dialect, insert, run, session, table_of
 from idprotect.risk import RiskLevel
-from idprotect.risk.workload import UNKNOWN, Anomaly, Baseline, Origin, client_risk, judge_origin, surplus
+from idprotect.risk.workload import (
+    BURST,
+    UNKNOWN,
+    Anomaly,
+    Baseline,
+    Origin,
+    burst,
+    client_risk,
+    judge_origin,
+    surplus,
+)
 from idprotect.runtime import network_of, settings
 
 _table = table_of(ClientNetwork)
@@ -28,11 +42,16 @@ _FORGET = delete(_table).where(_of_client, _row.asn.in_(bindparam("asns", expand
 _AT_RISK = _row.risk_level > RiskLevel.NONE
 _TRUST = update(_table).where(_of_client, _AT_RISK).values(risk_level=RiskLevel.NONE).returning(_row.asn)
 _DISTRUST = delete(_table).where(_of_client, _AT_RISK).returning(_row.asn)
+_burst = table_of(ClientBurst)
+_of_burst = _burst.c.client_id == bindparam("of_client")
+_BURSTS = select(_burst.c.what, _burst.c.at).where(_of_burst)
+_BURSTING = select(_burst.c.client_id).distinct()
+_END_BURSTS = delete(_burst).where(_of_burst).returning(_burst.c.what)
 _LEVELS = select(_row.client_id, func.max(_row.risk_level).label("level")).group_by(_row.client_id)
 
 
-def observe(client_id: str) -> RiskLevel:
-    """Judge right credentials by where they came from, remember that, and return the client's risk."""
+def observe(client_id: str) -> None:
+    """Judge right credentials by where they came from, and remember that."""
     address = browser.ip_address()
     if address_trust.why_not(is_direct=browser.is_direct()):
         address = None
@@ -43,8 +62,19 @@ def observe(client_id: str) -> RiskLevel:
     level = answer.level if isinstance(answer, Anomaly) else RiskLevel.NONE
     is_new = _remember(client_id, asn, level, known)
     if is_new and isinstance(answer, Anomaly):  # of two requests at one moment, one tells
-        _tell(client_id, answer, network.organisation if network is not None else None)
-    return max(level, client_risk(known))
+        _tell(client_id, answer, organisation=network.organisation if network is not None else None)
+
+
+def observe_burst(client_id: str, what: str, count: int) -> None:
+    """Hold against a client that it does far too much; once, until somebody closes it."""
+    now, insertion = clock.now(), insert(ClientBurst, dialect())
+    added = session().scalar(
+        insertion.values(client_id=client_id, what=what, at=now)
+        .on_conflict_do_nothing()
+        .returning(ClientBurst.client_id)
+    )
+    if added is not None:
+        _tell(client_id, burst(what, count))
 
 
 def origins(client_id: str) -> list[Origin]:
@@ -58,14 +88,27 @@ def baseline() -> Baseline:
     return Baseline(settings().client_learning_days, settings().client_learning_grants)
 
 
+def bursts(client_id: str) -> Mapping[str, datetime]:
+    """Return of what a client did far too much, and when that was found."""
+    found = run(_BURSTS, of_client=client_id)
+    return {row.what: row.at for row in found}
+
+
+def risk(client_id: str) -> RiskLevel:
+    """Return how likely it is that somebody else has a client's credentials."""
+    return max(client_risk(origins(client_id)), BURST if bursts(client_id) else RiskLevel.NONE)
+
+
 def levels() -> dict[str, RiskLevel]:
     """Return the risk of every client that ever came."""
-    return {row.client_id: RiskLevel(row.level) for row in run(_LEVELS)}
+    of_networks = {row.client_id: RiskLevel(row.level) for row in run(_LEVELS)}
+    bursting = {row.client_id: max(of_networks.get(row.client_id, BURST), BURST) for row in run(_BURSTING)}
+    return of_networks | bursting
 
 
 def is_blocked(client_id: str) -> bool:
     """Whether what a client holds is refused, because it is at risk and ``IDPROTECT_BLOCK_RISKY_CLIENTS`` says so."""
-    return settings().block_risky_clients and client_risk(origins(client_id)) > RiskLevel.NONE
+    return settings().block_risky_clients and risk(client_id) > RiskLevel.NONE
 
 
 def dismiss(client_id: str, by: str, reason: str) -> None:
@@ -73,27 +116,30 @@ def dismiss(client_id: str, by: str, reason: str) -> None:
 
     :raises InteractionError: when it is not at risk.
     """
-    asns = _changed(_TRUST, client_id)
-    if not asns:
+    asns, ended = _changed(_TRUST, client_id), _changed(_END_BURSTS, client_id)
+    if not asns and not ended:
         raise InteractionError("the client is not at risk")
-    audit.record(Event.CLIENT_DISMISSED, actor=by, client_id=client_id, reason=reason, asns=asns)
+    audit.record(
+        Event.CLIENT_DISMISSED, actor=by, client_id=client_id, reason=reason, asns=asns, bursts=ended
+    )
 
 
 def remediate(client_id: str, by: str) -> None:
     """Close the client's risk, because its credentials are new: who came from elsewhere has them no more."""
-    if asns := _changed(_DISTRUST, client_id):
-        audit.record(Event.CLIENT_REMEDIATED, actor=by, client_id=client_id, asns=asns)
+    asns, ended = _changed(_DISTRUST, client_id), _changed(_END_BURSTS, client_id)
+    if asns or ended:
+        audit.record(Event.CLIENT_REMEDIATED, actor=by, client_id=client_id, asns=asns, bursts=ended)
 
 
-def _tell(client_id: str, anomaly: Anomaly, organisation: str | None) -> None:
+def _tell(client_id: str, anomaly: Anomaly, **more: str | None) -> None:
     audit.record(
         Event.CLIENT_ANOMALOUS,
         actor="system",
         client_id=client_id,
         level=anomaly.level.label,
         reasons=list(anomaly.reasons),
-        organisation=organisation,
         **anomaly.evidence,
+        **more,
     )
 
 
@@ -109,7 +155,7 @@ def _remember(client_id: str, asn: int, level: RiskLevel, known: list[Origin]) -
     return bool(added.rowcount)
 
 
-def _changed(statement: Executable, client_id: str) -> list[int]:
+def _changed(statement: Executable, client_id: str) -> list[Any]:
     return sorted(run(statement, of_client=client_id).scalars())
 
 

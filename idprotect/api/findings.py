@@ -107,4 +107,5 @@ FINDINGS = Route(
         200: Answer("You reported it before.", shaped(id=TEXT)),
     },
     refusals=(404, 409, 422),
+    watched=False,  # an incident is when there are many
 )

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from flask import Response, request
 
 from idprotect import roles
-from idprotect.api import bearer
+from idprotect.api import bearer, watching
 from idprotect.api.problems import Problem
 from idprotect.api.schemas import Body, Kind, Member, Schema, Text, Whole
 from idprotect.models import ClientRules
@@ -62,6 +62,7 @@ class Route:
     :param arguments: the arguments of the path that are no ids.
     :param refusals: statuses of problems, beside those that all routes have.
     :param precondition: ``If-Match`` has to say which version of the policies is to be changed (RFC 9110 13.1.1).
+    :param watched: many of them within an hour are held against the application.
     """
 
     method: str
@@ -77,6 +78,7 @@ class Route:
     body: Body | None = None
     refusals: Sequence[int] = ()
     precondition: bool = False
+    watched: bool = True
 
     def answer(self, arguments: Mapping[str, str]) -> Response:
         """Answer the request at hand: who asks comes first, then what for.
@@ -84,6 +86,7 @@ class Route:
         :raises Problem: for everything that stands against it.
         """
         token = bearer.require(self.scopes)
+        self._note(token.client)
         path = {name: self._argument(name, text) for name, text in arguments.items()}
         query = self._query()
         body = read_body(self.body) if self.body is not None else {}
@@ -95,6 +98,13 @@ class Route:
     def argument_kind(self, name: str) -> Kind:
         """Return the kind of an argument of the path."""
         return self.arguments.get(name, Text(LONGEST_ID))
+
+    def _note(self, client: ClientRules) -> None:
+        """Count that a client asks: also for what is not there, for that is how one guesses."""
+        if all(scope.endswith(".read") for scope in self.scopes):
+            watching.note_read(client.id, self.name)
+        elif self.watched:
+            watching.note_act(client.id)
 
     def _argument(self, name: str, text: str) -> Any:
         kind = self.argument_kind(name)

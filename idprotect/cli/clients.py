@@ -15,7 +15,7 @@ from idprotect.cli.registration_options import given, metadata
 from idprotect.models import Client, session
 from idprotect.registration import Registration
 from idprotect.risk import RiskLevel
-from idprotect.risk.workload import UNKNOWN, Origin, client_risk
+from idprotect.risk.workload import UNKNOWN, Origin
 
 #: What is not always shown.
 _OTHERS = (
@@ -162,9 +162,10 @@ def _with_risk(client: Client) -> dict[str, Any]:
     origins = workloads.origins(client.id)
     return {
         **_client(client),
-        "risk_level": client_risk(origins).label,
+        "risk_level": workloads.risk(client.id).label,
         "learning": workloads.baseline().reason(origins, clock.now()),
         "networks": [_origin(origin) for origin in origins if origin.asn != UNKNOWN],
+        "bursts": {what: at.isoformat() for what, at in workloads.bursts(client.id).items()},
         "not_evaluated": sum(origin.times for origin in origins if origin.asn == UNKNOWN),
     }
 

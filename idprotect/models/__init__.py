@@ -30,7 +30,7 @@ from idprotect.models.oauth import (
     UsedJwt,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
-from idprotect.models.risk import AddressTrust, ClientNetwork, RiskCount, RiskProfile
+from idprotect.models.risk import AddressTrust, ClientBurst, ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
 from idprotect.models.user import (
     BARE_USER,
@@ -59,6 +59,7 @@ __all__ = [
     "Challenge",
     "Client",
     "ClientError",
+    "ClientBurst",
     "ClientNetwork",
     "ClientRules",
     "Consent",

@@ -79,3 +79,16 @@ class ClientNetwork(Base):
     last_at: Mapped[datetime]
     times: Mapped[int]
     risk_level: Mapped[int]
+
+
+class ClientBurst(Base):
+    """A client did far more at the API within an hour than programs do, and nobody closed that.
+
+    :ivar what: ``reads`` or ``acts``.
+    """
+
+    __tablename__ = "idprotect_client_burst"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey(Client.id, ondelete="CASCADE"), primary_key=True)
+    what: Mapped[str] = mapped_column(String(16), primary_key=True)
+    at: Mapped[datetime]

@@ -41,7 +41,8 @@ class ClientCredentialsGrant(Issuing, grants.ClientCredentialsGrant):  # type: i
         ``access_denied`` is no error of the token endpoint (section 5.2).
         """
         super().validate_token_request()
-        if workloads.observe(self.client.id) and settings().block_risky_clients:
+        workloads.observe(self.client.id)
+        if workloads.is_blocked(self.client.id):
             session().commit()  # a refusal takes back what it did, and this has to be known
             raise InvalidGrantError()
 

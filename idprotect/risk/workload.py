@@ -1,7 +1,8 @@
-"""Whether an application that acts for itself comes from where it always does (workload risk).
+"""Whether an application that acts for itself does as it always does (workload risk).
 
-A machine has no habits but its network: no browser, no hours, no second factor to ask for. So this is one rule, apart
-from the detections of sign-ins: right credentials from an autonomous system that the client never came from.
+A machine has no habits but its network: no browser, no hours, no second factor to ask for. So these are two rules,
+apart from the detections of sign-ins: right credentials from an autonomous system that the client never came from, and
+far more at our own interfaces than programs do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from idprotect.risk.levels import RiskLevel, highest
 
 #: Stands for an autonomous system that no data could tell; nobody may announce an address with it (RFC 7607).
 UNKNOWN = 0
+#: How risky far too much makes a client.
+BURST = RiskLevel.MEDIUM
 #: So many networks without risk are remembered of a client, and so many with.
 MOST_ORIGINS = 24
 
@@ -40,7 +43,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A client that came from where it never did.
+    """A client that came from where it never did, or did far too much.
 
     :param reasons: sentences with values, for the administrator.
     :param evidence: the values behind the sentences, by name.
@@ -89,6 +92,15 @@ def judge_origin(
     usual = ", ".join(f"AS{number}" for number in known)
     reason = f"the client's credentials were used from AS{asn}; so far it came from {usual}"
     return Anomaly(RiskLevel.MEDIUM, (reason,), {"asn": asn, "known_asns": known})
+
+
+def burst(what: str, count: int) -> Anomaly:
+    """Return the finding for a client that did something so many times within an hour.
+
+    :param what: ``reads`` or ``acts``.
+    """
+    reason = f"at least {count} {what} at the API within an hour"
+    return Anomaly(BURST, (reason,), {"what": what, "count": count})
 
 
 def client_risk(origins: Iterable[Origin]) -> RiskLevel:

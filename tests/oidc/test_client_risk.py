@@ -144,7 +144,7 @@ def test_a_client_at_risk_is_refused_until_an_administrator_dismisses_it(refusin
     assert siem.introspect(token) == {"active": False}
     assert len(events(siem, "client:anomalous")) == 1
     assert told(siem, "dismiss", "--reason", "we moved")["risk_level"] == "none"
-    assert events(siem, "client:dismissed") == [{"reason": "we moved", "asns": [64501]}]
+    assert events(siem, "client:dismissed") == [{"reason": "we moved", "asns": [64501], "bursts": []}]
     assert siem.introspect(token)["active"]
     assert come(siem, CLOUD).status_code == 200
     assert error_of(come(siem, ELSEWHERE)) == (400, "invalid_grant")
@@ -157,6 +157,6 @@ def test_a_new_secret_closes_the_risk_and_the_stranger_s_network_stays_strange(r
     siem = learnt(refusing)
     assert error_of(come(siem, CLOUD)) == (400, "invalid_grant")
     siem.secret = told(siem, "rotate-secret")["client_secret"]
-    assert events(siem, "client:remediated") == [{"asns": [64501]}]
+    assert events(siem, "client:remediated") == [{"asns": [64501], "bursts": []}]
     assert come(siem, OFFICE).status_code == 200
     assert error_of(come(siem, CLOUD)) == (400, "invalid_grant")

@@ -133,6 +133,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "idprotect_client_burst",
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("what", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["idprotect_client.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("client_id", "what"),
+    )
+    op.create_table(
         "idprotect_client_network",
         sa.Column("client_id", sa.String(length=128), nullable=False),
         sa.Column("asn", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -735,6 +743,7 @@ def downgrade() -> None:
     op.drop_table("idprotect_delivery")
     op.drop_table("idprotect_consent")
     op.drop_table("idprotect_client_network")
+    op.drop_table("idprotect_client_burst")
     op.drop_table("idprotect_address_trust")
     op.drop_table("idprotect_client")
     with op.batch_alter_table("idprotect_authorization_code", schema=None) as batch_op:
