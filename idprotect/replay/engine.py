@@ -4,8 +4,9 @@ What judging and learning mean stands in :mod:`idprotect.risk`, and is the same 
 two events: profiles, counts, what is open, and which attempts an outcome or a verdict may still be about.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 from idprotect.replay.counts import BoundedCounts
 from idprotect.replay.profiles import Profiles
@@ -29,6 +30,8 @@ from idprotect.risk import (
     sign_in_risk,
 )
 from idprotect.risk.detections.failed_challenge import failed_challenge
+
+T = TypeVar("T")
 
 #: Outcomes come right after their attempts; one that comes later than so many others is not waited for.
 MOST_PENDING = 1024
@@ -76,8 +79,8 @@ class Engine:
         self.profiles = Profiles()
         self._counts = BoundedCounts()
         self._standings = Standings()
-        self._pending: dict[EventId, tuple[Attempt, Assessment]] = {}
-        self._remembered: dict[EventId, Remembered] = {}
+        self._pending: OrderedDict[EventId, tuple[Attempt, Assessment]] = OrderedDict()
+        self._remembered: OrderedDict[EventId, Remembered] = OrderedDict()
 
     def judge(self, event_id: EventId, attempt: Attempt) -> Judged:
         """Say what is believed of an attempt. Nothing is learnt before its outcome."""
@@ -184,7 +187,8 @@ def _cautious(assessment: Assessment) -> Assessment:
     return replace(assessment, level=RiskLevel.HIGH) if assessment.failed else assessment
 
 
-def _keep(kept: dict[EventId, Any], key: EventId, value: Any, most: int) -> None:
+def _keep(kept: OrderedDict[EventId, T], key: EventId, value: T, most: int) -> None:
+    """Let the oldest go; a plain dict would look for it among all that went before."""
     kept[key] = value
     if len(kept) > most:
-        del kept[next(iter(kept))]
+        kept.popitem(last=False)
