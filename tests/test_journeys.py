@@ -66,7 +66,7 @@ def test_a_person_signs_in_and_the_relying_party_gets_truthful_claims(world: Wor
     browser.sign_in()
     claims = browser.claims()
     assert (claims["sub"], claims["amr"], claims["acr"]) == (user_id, "pwd", "aal1")
-    assert claims["name"] == "Ada Lovelace"
+    assert browser.userinfo()["name"] == "Ada Lovelace"
 
 
 def test_a_second_application_does_not_ask_again(world: World) -> None:

@@ -175,6 +175,7 @@ def test_what_the_console_has_to_paste_finishes_a_login(
     assert answer.headers["Location"] == "/", answer.text
     with browser.session_transaction() as session:
         assert session["user"]["sub"] == registered.user_id
+        assert session["user"]["email"] == "ada@example.org"
 
 
 # idpyoidc

@@ -28,7 +28,7 @@ PERSON = {
     "picture": "https://ada.example/picture.jpg",
     "website": "https://ada.example/",
     "gender": "female",
-    "birthdate": "1815-12-10",
+    "birthdate": "1985-12-10",
     "zoneinfo": "Europe/London",
     "locale": "en-GB",
     "email_verified": "true",

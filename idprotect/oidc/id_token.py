@@ -49,7 +49,8 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
             claims["nonce"] = nonce
         if request.client.release_risk:
             claims |= risk_claim.of(request.client, request.user, session().get(SignIn, proved.sign_in_id))
-        wished = user_claims(request.user, token["scope"], proved.claims.get("id_token", ()))
+        # What scopes ask for is at userinfo (OIDC Core section 5.4); an ID token gets about.
+        wished = user_claims(request.user, proved.claims.get("id_token", ()))
         return sign(wished | claims, algorithm=algorithm)
 
 
@@ -65,11 +66,10 @@ class RefreshedIdToken(IdToken):
             super().process_token(grant, response)
 
 
-def user_claims(user: UserFacts, scope: str, names: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the claims that the scopes allow (OIDC Core section 5.4), and those that were granted by name."""
-    wanted = standard_claims.of_scopes(scope.split()) | set(names) & standard_claims.ALL
-    known = runtime().directory.claims(user)
-    return {name: value for name, value in known.items() if name in wanted}
+def user_claims(user: UserFacts, names: Iterable[str]) -> dict[str, Any]:
+    """Return the standard claims of these names that are known of somebody."""
+    wanted = standard_claims.ALL & set(names)
+    return {name: value for name, value in runtime().directory.claims(user).items() if name in wanted}
 
 
 def signed_userinfo(claims: Mapping[str, Any], client: ClientRules) -> str:

@@ -7,6 +7,7 @@ from typing import Any, cast
 from authlib.oauth2 import OAuth2Error
 from flask import Response, json, jsonify, request
 
+from idprotect import standard_claims
 from idprotect.errors import EvaluationError, TooManyAttempts
 from idprotect.keys import ALGORITHMS
 from idprotect.models import session
@@ -81,7 +82,8 @@ def userinfo() -> Response:
     token = presented.token
     if "openid" not in token.scope.split():
         return _challenge(403, "insufficient_scope", scheme)
-    claims = user_claims(presented.user, token.scope, token.claims.get("userinfo", ()))
+    by_scope = standard_claims.of_scopes(token.scope.split())
+    claims = user_claims(presented.user, by_scope.union(token.claims.get("userinfo", ())))
     claims["sub"] = subjects.of(presented.client, presented.user.id)
     if presented.client.userinfo_signed_response_alg:
         return Response(signed_userinfo(claims, presented.client), mimetype="application/jwt")

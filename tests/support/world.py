@@ -379,6 +379,13 @@ class Browser:
         rows = re.findall(r'<th scope="row"[^>]*>(.*?)</th>\s*<td[^>]*>(.*?)</td>', self.page.text, re.S)
         return {_plain(name): _plain(value) for name, value in rows}
 
+    def userinfo(self) -> dict[str, str]:
+        """Let the relying party ask for the person's claims, and return what it shows of them."""
+        assert self.is_signed_in, f"{self.page.status_code} {self.page.url}: {self.text[:300]}"
+        self.submit(action="/notes/userinfo")
+        pairs = re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", self.page.text, re.S)
+        return {_plain(name): _plain(value) for name, value in pairs}
+
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
