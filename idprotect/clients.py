@@ -207,9 +207,9 @@ def _held(registration: Registration) -> set[str]:
     """What codes and tokens rest on: they are not good without it."""
     scopes = (registration.scope or "").split()
     method = registration.token_endpoint_auth_method
-    audience = registration.access_token_audience
+    audiences = registration.access_token_audience, registration.resource_identifier
     held = {*registration.redirect_uris, *registration.grant_types, *registration.resources, *scopes, method}
-    held |= {place for place in (audience, registration.jwks_uri) if place}
+    held |= {place for place in (*audiences, registration.jwks_uri) if place}
     return (
         held | {key.thumbprint() for key in key_sets.load(registration.jwks)} if registration.jwks else held
     )

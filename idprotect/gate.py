@@ -43,6 +43,7 @@ class Endpoint(StrEnum):
     CODE = "code"
     REFRESH = "refresh"
     DEVICE = "device"
+    EXCHANGE = "exchange"
     PAGE = "page"
 
 

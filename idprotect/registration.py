@@ -33,9 +33,12 @@ OWN_SCOPE = "idprotect:"
 CODE_GRANTS = ("authorization_code", "refresh_token")
 CLIENT_CREDENTIALS = "client_credentials"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 (a grant)
 #: Those in which users come in.
-USER_GRANTS = ("authorization_code", DEVICE_CODE)
-GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS, DEVICE_CODE)
+USER_GRANTS = ("authorization_code", DEVICE_CODE, TOKEN_EXCHANGE)
+GRANTS = (*CODE_GRANTS, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE)
+#: Those of an application that has to prove who it is.
+CONFIDENTIAL_GRANTS = {CLIENT_CREDENTIALS, TOKEN_EXCHANGE}
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 CONFIDENTIAL_METHODS = (*SECRET_METHODS, "private_key_jwt")
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
@@ -107,6 +110,7 @@ class Registration:
     :param pkce: ours: one of ``PKCE``.
     :param access_token_audience: ours: access tokens are JWTs (RFC 9068) for that resource server; None: by reference.
     :param resources: ours: resource servers that it may name instead of that one (RFC 8707).
+    :param resource_identifier: ours: what it is named by as a resource server; it may exchange tokens for that.
     :param release_risk: ours: its tokens tell how risky their user is. Administrators alone set it.
     :param first_party: ours: consent is not asked. Administrators alone set it.
     :param id_token_at_refresh: ours: each refresh is answered with a new ID token, too.
@@ -137,6 +141,7 @@ class Registration:
     pkce: str = "required"
     access_token_audience: str | None = None
     resources: tuple[str, ...] = ()
+    resource_identifier: str | None = None
     release_risk: bool = False
     first_party: bool = False
     id_token_at_refresh: bool = False
@@ -162,7 +167,7 @@ class Registration:
         return (
             *self._choices(),
             *self._keys(),
-            *self._audience(),
+            *self._audiences(),
             *self._uris(),
             *self._scopes(),
             *self._combinations(),
@@ -195,12 +200,13 @@ class Registration:
         if unknown := [grant for grant in self.grant_types if grant not in GRANTS]:
             yield Problem("grant_types", f"{unknown[0]!r} is not one of {', '.join(GRANTS)}")
 
-    def _audience(self) -> Iterator[Problem]:
-        audience = self.access_token_audience
-        if audience is not None and not (
-            audience.isascii() and audience.isprintable() and 0 < len(audience) < 256
-        ):
-            yield Problem("access_token_audience", "an audience has at most 255 printable ASCII characters")
+    def _audiences(self) -> Iterator[Problem]:
+        for field in ("access_token_audience", "resource_identifier"):
+            audience = getattr(self, field)
+            if audience is not None and not (
+                audience.isascii() and audience.isprintable() and 0 < len(audience) < 256
+            ):
+                yield Problem(field, "an audience has at most 255 printable ASCII characters")
         for resource in self.resources:
             if not _is_resource(resource):
                 yield Problem("resources", f"{resource!r} is no absolute URI without fragment")
@@ -248,7 +254,7 @@ class Registration:
             yield Problem("scope", f"{', '.join(sorted(own))} needs the grant {CLIENT_CREDENTIALS}")
 
     def _combinations(self) -> Iterator[Problem]:
-        if self.is_public and CLIENT_CREDENTIALS in self.grant_types:
+        if self.is_public and CONFIDENTIAL_GRANTS & {*self.grant_types}:
             yield Problem("grant_types", "a public client has no credentials of its own")
         if self.is_public and self.pkce != "required":
             yield Problem("pkce", "a public client cannot do without PKCE")

@@ -10,6 +10,7 @@ import pytest
 from idprotect import clock, protection, triage
 from idprotect.cli.acts import NAMES
 from idprotect.models import AuditEvent, PolicyVersion, SignIn, session
+from idprotect.registration import TOKEN_EXCHANGE
 from tests.oidc.signing import KEY, public
 from tests.support.world import (
     PASSWORD,
@@ -178,8 +179,8 @@ def test_what_an_application_is_registered_with_is_set_changed_and_shown(world: 
         "ES256",
         "--access-token-audience",
         "https://api.example",
-        "--resource",
-        "https://ledger.example",
+        *("--resource", "https://ledger.example", "--resource-identifier", "https://ledger.example/self"),
+        *("--grant", "authorization_code", "--grant", TOKEN_EXCHANGE),
     ]
     made = answer(world, "client", "create", "Ledger", *arguments)
     assert "client_secret" not in made
@@ -194,6 +195,8 @@ def test_what_an_application_is_registered_with_is_set_changed_and_shown(world: 
         "dpop_bound_access_tokens": True,
         "access_token_audience": "https://api.example",
         "resources": ["https://ledger.example"],
+        "resource_identifier": "https://ledger.example/self",
+        "grants": ["authorization_code", TOKEN_EXCHANGE],
     }
     assert expected.items() <= answer(world, "client", "show", made["client_id"]).items()
     changes = ("--no-dpop", "--access-token-audience", "")

@@ -25,7 +25,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from idprotect import clients, clock, migrations, protection, users
 from idprotect.models import Authenticator, SignIn, session
-from idprotect.registration import OWN_SCOPES, Registration
+from idprotect.registration import DEVICE_CODE, OWN_SCOPES, TOKEN_EXCHANGE, Registration
 from idprotect.runtime import runtime
 from tests.oidc.conftest import POLICIES
 from tests.oidc.server import CALLBACK, CHALLENGE, ISSUER, Application, Person, Server, basic
@@ -694,6 +694,15 @@ _names = st.sampled_from(
         "code",
         "code_verifier",
         "refresh_token",
+        "device_code",
+        "user_code",
+        "subject_token",
+        "subject_token_type",
+        "actor_token",
+        "requested_token_type",
+        "resource",
+        "audience",
+        "dpop_jkt",
         "token",
         "token_type_hint",
         "client_secret",
@@ -721,6 +730,10 @@ _good = st.sampled_from(
         b"0",
         b"authorization_code",
         b"refresh_token",
+        b"client_credentials",
+        DEVICE_CODE.encode(),
+        TOKEN_EXCHANGE.encode(),
+        b"urn:ietf:params:oauth:token-type:access_token",
     ]
     + [CALLBACK.encode(), CHALLENGE.encode(), b"S256", b"totp", b"sms", b"send", b"allow", b"access_token"]
 )

@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired, Length
 from idprotect.admin.fields import LinesField, WordsField
 from idprotect.errors import InteractionError
 from idprotect.forms import ReasonForm
-from idprotect.registration import CLIENT_CREDENTIALS, Registration, RegistrationError
+from idprotect.registration import CLIENT_CREDENTIALS, TOKEN_EXCHANGE, Registration, RegistrationError
 
 _LONG = [Length(max=16_000)]
 
@@ -33,6 +33,8 @@ class ApplicationForm(ReasonForm):
     scope = WordsField("Scopes", _LONG)
     access_token_audience = StringField("Access tokens are JWTs for", [Length(max=255)])
     resources = LinesField("Resource servers that it may name instead", _LONG)
+    resource_identifier = StringField("As a resource server itself it is named", [Length(max=255)])
+    token_exchange = BooleanField("It may exchange tokens that it was sent for others")
     first_party = BooleanField("First party: consent is not asked")
     pkce = SelectField(
         "PKCE",
@@ -58,6 +60,7 @@ class ApplicationForm(ReasonForm):
         for name in self.members:
             value = getattr(registration, name)
             self[name].data = value.split() if name == "scope" and value else value
+        self.token_exchange.data = TOKEN_EXCHANGE in registration.grant_types
 
     @property
     def members(self) -> list[str]:
@@ -72,8 +75,11 @@ class ApplicationForm(ReasonForm):
         typed["scope"] = " ".join(typed["scope"]) if typed["scope"] else None
         typed["first_party"] = bool(typed["first_party"])
         typed["client_name"] = typed["client_name"].strip()
-        for name in ("jwks_uri", "backchannel_logout_uri", "access_token_audience"):
+        for name in ("jwks_uri", "backchannel_logout_uri", "access_token_audience", "resource_identifier"):
             typed[name] = (typed[name] or "").strip() or None
+        if self.token_exchange.data != (TOKEN_EXCHANGE in before.grant_types):
+            others = tuple(grant for grant in before.grant_types if grant != TOKEN_EXCHANGE)
+            typed["grant_types"] = (*others, TOKEN_EXCHANGE) if self.token_exchange.data else others
         return replace(before, **typed)
 
     def refuse(self, error: InteractionError) -> None:

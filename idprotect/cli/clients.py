@@ -27,7 +27,7 @@ _OTHERS = (
         "userinfo_signed_response_alg",
     ),
     *("request_object_signing_alg", "require_signed_request_object", "require_pushed_authorization_requests"),
-    *("dpop_bound_access_tokens", "resources"),
+    *("dpop_bound_access_tokens", "resources", "resource_identifier"),
 )
 
 client_group = AppGroup("client", help="Applications.")

@@ -72,6 +72,10 @@ METADATA = (
         multiple=True,
         help="A resource server that it may name instead of that one (RFC 8707).",
     ),
+    click.option(
+        "--resource-identifier",
+        help="What it is named by as a resource server itself; it may exchange tokens for that (RFC 8693).",
+    ),
     click.option("--first-party/--third-party", default=None, help="Whether consent is not asked."),
     click.option(
         "--id-token-at-refresh/--no-id-token-at-refresh",

@@ -27,6 +27,7 @@ from idprotect.models.oauth import (
     PendingAuthorization,
     PushedRequest,
     Token,
+    TokenExchange,
     UsedJwt,
 )
 from idprotect.models.policy import PolicyVersion, Receipt
@@ -83,6 +84,7 @@ __all__ = [
     "SignInFacts",
     "Throttle",
     "Token",
+    "TokenExchange",
     "UsedJwt",
     "Unsubscribed",
     "User",

@@ -7,7 +7,7 @@ import hmac
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock, redirect_uris
@@ -43,6 +43,7 @@ class ClientRules:
         native: Any
         access_token_audience: Any
         resources: Any
+        resource_identifier: Any
         release_risk: Any
         first_party: Any
         id_token_at_refresh: Any
@@ -147,6 +148,7 @@ class Client(ClientRules, Base):
     :ivar backchannel_logout_uri: where the application is told that a sign-in ended; None: it is not told.
     :ivar access_token_audience: access tokens are JWTs for that resource server; None: by reference.
     :ivar resources: resource servers that it may name instead of that one.
+    :ivar resource_identifier: what it is named by as a resource server; it may exchange tokens for that.
     :ivar release_risk: its tokens tell how risky their user is.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
@@ -180,6 +182,7 @@ class Client(ClientRules, Base):
     native: Mapped[bool] = mapped_column(default=False)
     access_token_audience: Mapped[str | None] = mapped_column(String(255))
     resources: Mapped[list[str]] = mapped_column(default=list)
+    resource_identifier: Mapped[str | None] = mapped_column(String(255))
     release_risk: Mapped[bool] = mapped_column(default=False)
     first_party: Mapped[bool] = mapped_column(default=False)
     id_token_at_refresh: Mapped[bool] = mapped_column(default=False)
@@ -339,6 +342,7 @@ class Token(Base):
 
     :ivar scope: of the access token; ``granted_scope`` is that of the refresh token, which never narrows.
     :ivar audience: of the access token; ``resource`` is what the grant is limited to, if it is.
+    :ivar exchanges: how many tokens were exchanged, one for the other, for this one (RFC 8693).
     :ivar family_id: shared by all that descend from one code; reuse kills the family.
     :ivar jkt: thumbprint of the key that its holder has to have (RFC 9449).
     :ivar refresh_used_at: when the refresh token was rotated; presented again, it is stolen.
@@ -363,6 +367,7 @@ class Token(Base):
     refresh_expires_at: Mapped[datetime | None]
     refresh_used_at: Mapped[datetime | None]
     jkt: Mapped[str | None] = mapped_column(String(64))
+    exchanges: Mapped[int] = mapped_column(default=0)
     family_expires_at: Mapped[datetime] = mapped_column(index=True)
     acr: Mapped[str | None] = mapped_column(String(32))
     amr: Mapped[list[str]] = mapped_column(default=list)
@@ -371,6 +376,22 @@ class Token(Base):
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_idprotect_token_user_client", "user_id", "client_id"),)
+
+
+class TokenExchange(Base):
+    """What an access token was given for (RFC 8693): it is worth nothing when one of these tokens is not.
+
+    :ivar actors: who acts for the user, the last one first: ``{"user": id}`` or ``{"client": id}``.
+    """
+
+    __tablename__ = "idprotect_token_exchange"
+
+    token_id: Mapped[str] = mapped_column(
+        String(32), ForeignKey("idprotect_token.id", ondelete="CASCADE"), primary_key=True
+    )
+    subject_token_id: Mapped[str] = mapped_column(String(32))
+    actor_token_id: Mapped[str | None] = mapped_column(String(32))
+    actors: Mapped[list[Any]] = mapped_column(default=list)
 
 
 class Consent(Base):

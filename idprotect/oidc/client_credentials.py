@@ -5,11 +5,12 @@ token by reference, minutes to live, without refresh token; it is as good as its
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 
 from idprotect import clock, workloads
 from idprotect.keys import sha256
@@ -21,11 +22,13 @@ from idprotect.runtime import settings
 
 _tokens = table_of(Token)
 _PARTS = (Bare(Token, SimpleNamespace), BARE_CLIENT)
-_TOKEN = (
+_ALL = (
     select(*[column for part in _PARTS for column in part.columns])
     .join_from(_tokens, table_of(Client), Client.id == Token.client_id)
-    .where(_tokens.c.access_hash == bindparam("hash"), _tokens.c.user_id.is_(None))
+    .where(_tokens.c.user_id.is_(None))
 )
+_TOKEN = _ALL.where(_tokens.c.access_hash == bindparam("hash"))
+_BY_ID = _ALL.where(_tokens.c.id == bindparam("token_id"))
 
 
 class ClientCredentialsGrant(Issuing, grants.ClientCredentialsGrant):  # type: ignore[misc]
@@ -75,6 +78,20 @@ class ClientToken:
             and not workloads.is_blocked(client.id)
         )
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may be used: there is no user, about whom there would be more to ask."""
+        return self.active
+
+    def given_for(self) -> tuple[()]:
+        """Return the tokens that it was exchanged for: none."""
+        return ()
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it ends, if nothing ends it before."""
+        return cast(datetime, self.token.access_expires_at)
+
     def is_expired(self) -> bool:
         """Say no: Authlib asks twice, and :meth:`is_revoked` knows everything."""
         return False
@@ -120,5 +137,13 @@ def presented(authorization: str) -> ClientToken | None:
 
 def find(value: str) -> ClientToken | None:
     """Find a client's own access token by its value, whatever became of it."""
-    row = run(_TOKEN, hash=sha256(value)).first()
+    return _made(run(_TOKEN, hash=sha256(value)).first())
+
+
+def get(token_id: str) -> ClientToken | None:
+    """Find a client's own access token by its id, whatever became of it."""
+    return _made(run(_BY_ID, token_id=token_id).first())
+
+
+def _made(row: "Row[Any] | None") -> ClientToken | None:
     return ClientToken(*split(row, *_PARTS)) if row is not None else None

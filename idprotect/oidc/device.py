@@ -88,7 +88,7 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):  # type: ignore[misc]
             raise UnauthorizedClientError()
         if client.get_allowed_scope(request.payload.scope) is None:
             raise InvalidScopeError()
-        targets.named(request.form, client)
+        targets.check(request.form.get("resource"), client)
         return client
 
     def create_endpoint_response(self, request: ProtocolRequest) -> Any:

@@ -19,12 +19,15 @@ from idprotect import clients
 from idprotect.keys import sha256
 from idprotect.models import Client, session
 from idprotect.oidc import initial_access
-from idprotect.registration import CLIENT_CREDENTIALS, Problem, Registration, RegistrationError
+from idprotect.registration import CONFIDENTIAL_GRANTS, Problem, Registration, RegistrationError
 from idprotect.runtime import runtime, settings
 
 #: What administrators alone decide.
 RESERVED = frozenset(
-    {"pkce", "first_party", "id_token_at_refresh", "access_token_audience", "resources", "release_risk"}
+    {
+        *("pkce", "first_party", "id_token_at_refresh", "release_risk"),
+        *("access_token_audience", "resources", "resource_identifier"),
+    }
 )
 FIELDS = {field.name: field for field in fields(Registration) if field.name not in RESERVED}
 #: What an update must not bring (RFC 7592 section 2.2).
@@ -133,7 +136,7 @@ def read(document: Any) -> Registration:
     ]
     if document.get("response_types", ["code"]) not in (["code"], []):
         problems.append(Problem("response_types", "only code is given out"))
-    if not problems and CLIENT_CREDENTIALS in given.get("grant_types", ()):
+    if not problems and CONFIDENTIAL_GRANTS & {*given.get("grant_types", ())}:
         problems.append(Problem("grant_types", "nothing is done without a user"))
     if problems:
         raise RegistrationError(tuple(problems))

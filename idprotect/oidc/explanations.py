@@ -82,6 +82,27 @@ _KNOWN = (
     ),
     Explanation(
         "invalid_request",
+        "subject_token",
+        "RFC 8693 section 2.2.2",
+        "The token to be exchanged is used up, is not an access token, or was not sent to this application.",
+        "Register the application by the name that such tokens are issued for, and hand them in before they expire.",
+    ),
+    Explanation(
+        "invalid_request",
+        "actor_token",
+        "RFC 8693 section 2.2.2",
+        "The token of whoever acts is used up, is not an access token, or is not of this application.",
+        "Send one of the application's own, by client credentials, or leave it out.",
+    ),
+    Explanation(
+        "invalid_request",
+        "sign-in behind",
+        "RFC 8693 section 2.2.2",
+        "The sign-in behind the token has ended, or its user has to do something first; the suberror says what.",
+        "Nothing is wrong with the application: whoever called it sends the person to sign in again.",
+    ),
+    Explanation(
+        "invalid_request",
         "",
         _AUTHORIZE,
         "The request was not valid, as its description says.",

@@ -37,24 +37,39 @@ class Issuing:
 
         :raises InvalidTarget: for a resource that is not the grant's. What was done is undone with the transaction.
         """
-        self.request.audience = _audience(self.request)
+        proved, lifetime = proof(self.request), self.lifetime()
+        granted = proved.resource if proved is not None else None
+        self.request.audience = targets.audience(self.request.client, granted, self.target())
         is_offline = self.GRANT_TYPE == "refresh_token" or "offline_access" in (scope or "").split()
         token = Unprinted(
             token_type="DPoP" if self.request.jkt else "Bearer",
-            access_token=_access_token(self.request, user, scope or ""),
-            expires_in=settings().access_token_lifetime,
+            access_token=_access_token(self.request, user, scope or "", lifetime),
+            expires_in=lifetime,
             scope=scope or "",
         )
         if include_refresh_token and is_offline:
             token["refresh_token"] = random_token()
         return token
 
+    def target(self) -> str | None:
+        """Return the resource server that the request names; None when it names none."""
+        return targets.check(self.request.form.get("resource"), self.request.client)
+
+    def lifetime(self) -> int:
+        """Return the seconds that the access token lives."""
+        return settings().access_token_lifetime
+
     def save_token(self, token: dict[str, Any]) -> None:
-        """Store what is about to be given out, as hashes."""
+        """Store what is about to be given out."""
+        add(Token, self.columns(token))
+
+    def columns(self, token: dict[str, Any]) -> dict[str, Any]:
+        """Return the row of what is about to be given out, which has the tokens as hashes."""
         request, proved, now = self.request, proof(self.request), clock.now()
         refresh = token.get("refresh_token")
         expires_at = now + timedelta(seconds=token["expires_in"])
         row = {
+            "id": new_id(),
             "family_id": new_id(),
             "client_id": request.client.id,
             "scope": token["scope"],
@@ -68,7 +83,7 @@ class Issuing:
             "issued_at": now,
             "jkt": request.jkt,
         }
-        add(Token, row | (_of_user(proved, now) if proved is not None else {}))
+        return row | (_of_user(proved, now) if proved is not None else {})
 
 
 def proof(request: ProtocolRequest) -> Any:
@@ -98,14 +113,7 @@ def _of_user(proved: Any, now: datetime) -> dict[str, Any]:
     }
 
 
-def _audience(request: ProtocolRequest) -> str:
-    """Return whom the token is for: what the request names, of what was granted."""
-    proved, client = proof(request), request.client
-    granted = proved.resource if proved is not None else None
-    return targets.audience(client, granted, targets.named(request.form, client))
-
-
-def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str) -> str:
+def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str, lifetime: int) -> str:
     """Return a random value, or a JWT for the client's resource server (RFC 9068 section 2.2)."""
     client, proved = request.client, proof(request)
     if client.access_token_audience is None:
@@ -117,12 +125,13 @@ def _access_token(request: ProtocolRequest, user: UserFacts | None, scope: str) 
         "aud": request.audience,
         "client_id": client.id,
         "iat": now,
-        "exp": now + settings().access_token_lifetime,
+        "exp": now + lifetime,
         "jti": new_id(),
         "scope": scope,
     }
     if proved is not None:
         claims |= {"auth_time": int(proved.auth_time.timestamp()), "acr": proved.acr, "amr": proved.amr}
+        claims |= subjects.acting(client, getattr(proved, "actors", ()))
     if user is not None:
         claims |= risk_claim.of(client, user, session().get(SignIn, proved.sign_in_id))
     if request.jkt:

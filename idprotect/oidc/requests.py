@@ -25,6 +25,8 @@ LIMITS = {
     "client_assertion": 16384,
     "request": 16384,
     "token": 16384,
+    "subject_token": 16384,
+    "actor_token": 16384,
     "id_token_hint": 16384,
     "claims": 4096,
 }

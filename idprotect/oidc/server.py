@@ -14,6 +14,7 @@ from idprotect.oidc.grants import AuthorizationCodeGrant, Pkce, RefreshTokenGran
 from idprotect.oidc.id_token import IdToken, RefreshedIdToken
 from idprotect.oidc.logout import EndSession
 from idprotect.oidc.requests import ProtocolRequest
+from idprotect.oidc.token_exchange import TokenExchangeGrant
 from idprotect.oidc.tokens import Introspection, Revocation
 from idprotect.registration import AUTH_METHODS
 
@@ -62,6 +63,7 @@ def create_server() -> Server:
     server.register_grant(RefreshTokenGrant, [RefreshedIdToken()])
     server.register_grant(ClientCredentialsGrant)
     server.register_grant(DeviceGrantType, [IdToken()])
+    server.register_grant(TokenExchangeGrant)
     server.register_endpoint(DeviceAuthorization)
     server.register_endpoint(Introspection)
     server.register_endpoint(Revocation)

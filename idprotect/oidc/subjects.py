@@ -7,6 +7,8 @@ Sessions are short, so theirs are keyed hashes.
 """
 
 import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -41,6 +43,23 @@ def session_of(client: ClientRules, sign_in_id: str) -> str:
     if not client.is_pairwise:
         return sign_in_id
     return runtime().keys.keyed_hash("sid", client.sector, sign_in_id)
+
+
+def acting(client: ClientRules, actors: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the claim ``act``: who acts for the user, and for whom in turn (RFC 8693 section 4.1); the caller commits.
+
+    :param actors: the last one first, as stored with an exchange.
+    """
+    claim: dict[str, Any] = {}
+    for actor in reversed(actors):
+        # An application is named by two claims, so that none passes for a person whose subject it has as its id.
+        named = {"sub": of(client, actor["user"])} if "user" in actor else _application(actor["client"])
+        claim = {"act": named | claim}
+    return claim
+
+
+def _application(client_id: str) -> dict[str, str]:
+    return {"sub": client_id, "client_id": client_id}
 
 
 def user_of(client: ClientRules, subject: str) -> str | None:

@@ -1,7 +1,5 @@
 """Which resource server an access token is for: the one that a request names (RFC 8707), or the one registered."""
 
-from collections.abc import Mapping
-
 from authlib.oauth2 import OAuth2Error
 
 from idprotect.models import ClientRules
@@ -13,12 +11,11 @@ class InvalidTarget(OAuth2Error):  # type: ignore[misc]
     error = "invalid_target"
 
 
-def named(parameters: Mapping[str, str], client: ClientRules) -> str | None:
+def check(resource: str | None, client: ClientRules) -> str | None:
     """Return the resource server that a request names; None when it names none.
 
     :raises InvalidTarget: for one that the client is not registered for.
     """
-    resource = parameters.get("resource")
     if resource is not None and not client.has_target(resource):
         raise InvalidTarget("The client is not registered for this resource.")
     return resource

@@ -3,6 +3,7 @@
 A token is as good as its client, its sign-in and its user are now; each use looks.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Row, bindparam, or_, select, update
 
 from idprotect import clock, gate, session_cookie
 from idprotect.gate import Access
@@ -25,6 +26,7 @@ from idprotect.models import (
     SignIn,
     SignInFacts,
     Token,
+    TokenExchange,
     User,
     UserFacts,
     run,
@@ -53,8 +55,8 @@ class Presented:
     is_refresh: bool
 
     @property
-    def active(self) -> bool:
-        """Whether it may be used at this moment."""
+    def is_alive(self) -> bool:
+        """Whether it is good by itself, and its client is."""
         now, token = clock.now(), self.token
         if (
             token.revoked_at is not None
@@ -62,11 +64,24 @@ class Presented:
             or not self.client.enabled
         ):
             return False
-        if self.sign_in.ended_at is not None:
-            return False
         if self.expires_at <= now or (self.is_refresh and token.refresh_used_at is not None):
             return False
-        if not self.client.has_scopes(token.granted_scope):
+        return self.client.has_scopes(token.granted_scope)
+
+    @property
+    def active(self) -> bool:
+        """Whether it may be used at this moment, and so may what it was given for."""
+        return (
+            self.is_alive
+            and self._is_allowed
+            and all(one is not None and one.active for one in self.given_for())
+        )
+
+    @property
+    def _is_allowed(self) -> bool:
+        """Whether the sign-in goes on, and nothing has come up that keeps its user from this client."""
+        token = self.token
+        if self.sign_in.ended_at is not None:
             return False
         user = runtime().directory.refreshed(self.user)
         is_at_risk = user.risk_level or self.sign_in.session_level
@@ -76,6 +91,18 @@ class Presented:
         if current is None:
             return False
         return gate.still_allows(Access(current, self.client.id, frozenset(token.scope.split())))
+
+    def given_for(self) -> "Iterator[Presented | ClientToken | None]":
+        """Return the tokens that it was exchanged for (RFC 8693); None for one that is not stored any more."""
+        if self.token.exchanges:
+            exchange = run(_EXCHANGE, token_id=self.token.id).one()
+            for token_id in filter(None, (exchange.subject_token_id, exchange.actor_token_id)):
+                yield _made(run(_BY_ID, token_id=token_id).first()) or client_credentials.get(token_id)
+
+    @property
+    def actors(self) -> list[dict[str, str]]:
+        """Who acts for its user, the last one first."""
+        return run(_EXCHANGE, token_id=self.token.id).one().actors if self.token.exchanges else []
 
     @property
     def expires_at(self) -> datetime:
@@ -100,21 +127,34 @@ class Presented:
 
 _tokens = table_of(Token)
 _PARTS = (Bare(Token, SimpleNamespace), BARE_CLIENT, BARE_SIGN_IN, BARE_USER)
-_TOKEN = (
+_ALL = (
     select(*[column for part in _PARTS for column in part.columns])
     .select_from(_tokens)
     .join(table_of(Client), Client.id == Token.client_id)
     .join(table_of(SignIn), SignIn.id == Token.sign_in_id)
     .join(table_of(User), User.id == Token.user_id)
-    .where(or_(_tokens.c.access_hash == bindparam("hash"), _tokens.c.refresh_hash == bindparam("hash")))
 )
+_TOKEN = _ALL.where(
+    or_(_tokens.c.access_hash == bindparam("hash"), _tokens.c.refresh_hash == bindparam("hash"))
+)
+_BY_ID = _ALL.where(_tokens.c.id == bindparam("token_id"))
+_EXCHANGE = select(table_of(TokenExchange)).where(TokenExchange.token_id == bindparam("token_id"))
 _END_ACCESS = update(_tokens).where(_tokens.c.id == bindparam("token_id")).values(access_expires_at=LONG_AGO)
 
 
 def find(value: str) -> Presented | None:
     """Find an access or refresh token by its value, whatever became of it."""
-    hashed = sha256(value)
-    row = run(_TOKEN, hash=hashed).first()
+    return _made(run(_TOKEN, hash=(hashed := sha256(value))).first(), hashed)
+
+
+def lineage(token: Presented | ClientToken) -> Iterator[Presented | ClientToken | None]:
+    """Return a token, and all that it was exchanged for, directly or not."""
+    yield token
+    for one in token.given_for():
+        yield from lineage(one) if one is not None else (None,)
+
+
+def _made(row: "Row[Any] | None", hashed: str = "") -> Presented | None:
     if row is None:
         return None
     token, client, sign_in, user = split(row, *_PARTS)
@@ -160,6 +200,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             **({} if token.is_refresh else {"token_type": "DPoP" if row.jkt else "Bearer"}),
             **({"cnf": {"jkt": row.jkt}} if row.jkt else {}),
             **risk_claim.of(token.client, token.user, token.sign_in),
+            **subjects.acting(token.client, token.actors),
         }
 
 

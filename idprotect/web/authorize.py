@@ -151,7 +151,7 @@ def validate(oauth_request: ProtocolRequest) -> object:
             raise InvalidRequestError("The value of max_age is not valid.")
         if not dpop.is_thumbprint(parameters.get("dpop_jkt")):
             raise InvalidRequestError("The value of dpop_jkt is not valid.")
-        targets.named(parameters, oauth_request.client)
+        targets.check(parameters.get("resource"), oauth_request.client)
         oauth_request.wishes = wishes.read(parameters, oauth_request.client)
     except OAuth2Error as error:
         raise _at_client(error, oauth_request) from None

@@ -12,7 +12,7 @@ from idprotect import client_errors, clients
 from idprotect.models import AuditEvent, Client, ClientError
 from idprotect.oidc import explanations
 from idprotect.oidc.explanations import explain
-from idprotect.registration import Registration
+from idprotect.registration import TOKEN_EXCHANGE, Registration
 from tests.admin.conftest import Enter
 from tests.security.place import CALLBACK, CLIENT_SECRET, Place, Visitor, authorization
 from tests.support.filled import FilledForm
@@ -71,6 +71,14 @@ def basic(place: Place, client_id: str, secret: str) -> int:
             "service",
             {"scope": "reports:read, reports:write"},
             {"grant_types": ("client_credentials",), "scope": "reports:read reports:write"},
+        ),
+        (
+            "service",
+            {"scope": "openid", "resource_identifier": "https://notes.example/api", "token_exchange": "y"},
+            {
+                "grant_types": ("client_credentials", TOKEN_EXCHANGE),
+                "resource_identifier": "https://notes.example/api",
+            },
         ),
         (
             "web",

@@ -165,6 +165,14 @@ PLANS = {
         "RFC 9068 (JWT access tokens)": [
             "test_jwt_access_tokens.test_a_resource_server_reads_who_how_and_for_what"
         ],
+        "RFC 8693 (token exchange)": [
+            "test_token_exchange.test_an_api_gets_a_token_for_the_next_one",
+            "test_token_exchange.test_a_token_ends_with_the_one_behind_it",
+        ],
+        "RFC 8707 (resource indicators)": [
+            "test_resources.test_a_request_names_whom_the_token_is_for",
+            "test_resources.test_what_is_not_registered_is_refused_everywhere",
+        ],
         "RFC 8628 (devices)": [
             "test_device.test_a_device_gets_tokens_of_whoever_allows_it",
             "test_device.test_every_interruption_stands_before_the_answer",

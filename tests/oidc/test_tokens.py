@@ -263,7 +263,6 @@ def test_parameters_come_from_the_body_alone(server: Server, signed_in: Person) 
         "authorization_code refresh_token",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:device_code",
-        "urn:ietf:params:oauth:grant-type:token-exchange",
         "x" * 1000,
     ],
 )

@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("native", sa.Boolean(), nullable=False),
         sa.Column("access_token_audience", sa.String(length=255), nullable=True),
         sa.Column("resources", sa.JSON(), nullable=False),
+        sa.Column("resource_identifier", sa.String(length=255), nullable=True),
         sa.Column("first_party", sa.Boolean(), nullable=False),
         sa.Column("release_risk", sa.Boolean(), nullable=False),
         sa.Column("id_token_at_refresh", sa.Boolean(), nullable=False),
@@ -499,6 +500,7 @@ def upgrade() -> None:
         sa.Column("refresh_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refresh_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("jkt", sa.String(length=64), nullable=True),
+        sa.Column("exchanges", sa.Integer(), nullable=False),
         sa.Column("family_expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("acr", sa.String(length=32), nullable=True),
         sa.Column("amr", sa.JSON(), nullable=False),
@@ -516,6 +518,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_idprotect_token_family_id"), ["family_id"], unique=False)
         batch_op.create_index("ix_idprotect_token_user_client", ["user_id", "client_id"], unique=False)
 
+    op.create_table(
+        "idprotect_token_exchange",
+        sa.Column("token_id", sa.String(length=32), nullable=False),
+        sa.Column("subject_token_id", sa.String(length=32), nullable=False),
+        sa.Column("actor_token_id", sa.String(length=32), nullable=True),
+        sa.Column("actors", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["token_id"], ["idprotect_token.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("token_id"),
+    )
     op.create_table(
         "idprotect_used_jwt",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -683,6 +694,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_used_jwt_expires_at"))
 
     op.drop_table("idprotect_used_jwt")
+    op.drop_table("idprotect_token_exchange")
     with op.batch_alter_table("idprotect_token", schema=None) as batch_op:
         batch_op.drop_index("ix_idprotect_token_user_client")
         batch_op.drop_index(batch_op.f("ix_idprotect_token_family_id"))
