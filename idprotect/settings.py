@@ -74,6 +74,8 @@ class Settings:
     #: Wrong client secrets in 15 minutes before it has to wait: of one client from one address, of one address.
     client_secret_failures: int = 10
     client_secret_failures_per_address: int = 50
+    #: What a public client may have kept in 15 minutes, from one address: codes for devices, and pushed requests.
+    public_client_requests: int = 300
 
     password_min_length: int = 15
     argon2_time_cost: int = 2

@@ -524,6 +524,14 @@ def test_a_device_gets_tokens_once(arena: Arena) -> None:
         assert {a.json["error"] for a in answers if a.status != 200} == {"invalid_grant"}
 
 
+def test_a_users_code_takes_ten_guesses_however_many_come_at_once(arena: Arena) -> None:
+    """O 8628 5.1, I10: guesses that come together are counted before they are compared."""
+    arena.an_hour_passes()
+    guesses = [Shot("/device/confirm?user_code=BBBB-BBBB")] * THREADS
+    answers = [answer for _ in range(3) for answer in arena.volley(guesses)]
+    assert sorted(a.status for a in answers) == [400] * 10 + [429] * (3 * THREADS - 10)
+
+
 def test_an_initial_access_token_registers_as_often_as_it_says(arena: Arena) -> None:
     """O 7591 3: of eight registrations with a token for two, two succeed."""
     document = {"client_name": "Racer", "redirect_uris": [CALLBACK]}

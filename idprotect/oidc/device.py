@@ -23,7 +23,7 @@ from idprotect.gate import Access, Endpoint
 from idprotect.keys import sha256
 from idprotect.models import DeviceGrant, add, run, session, table_of
 from idprotect.models.base import UtcDateTime
-from idprotect.oidc import targets
+from idprotect.oidc import targets, unproved
 from idprotect.oidc.grants import Stored, ask_gate
 from idprotect.oidc.issuing import Issuing
 from idprotect.oidc.requests import ProtocolRequest
@@ -82,13 +82,14 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):  # type: ignore[misc]
     EXPIRES_IN, INTERVAL = LIFETIME, INTERVAL
 
     def authenticate_client(self, request: ProtocolRequest) -> Any:
-        """Let only clients in that are registered for the grant and for what they ask."""
+        """Let only clients in that are registered for the grant and for what they ask, and not too often."""
         client = super().authenticate_client(request)
         if not client.check_grant_type(DEVICE_CODE):
             raise UnauthorizedClientError()
         if client.get_allowed_scope(request.payload.scope) is None:
             raise InvalidScopeError()
         targets.check(request.form.get("resource"), client)
+        unproved.count(client)
         return client
 
     def create_endpoint_response(self, request: ProtocolRequest) -> Any:
@@ -165,22 +166,20 @@ class StoredDevice(Stored):
 
 
 def find(user_code: str) -> StoredDevice | None:
-    """Return a grant that waits for its user, by what the person typed; what is not right is counted. Commits.
-
-    What comes at one moment is compared before it is counted: a handful more, of twenty-five thousand million codes.
+    """Return a grant that waits for its user, by what the person typed; what is not right stays counted. Commits.
 
     :raises TooManyAttempts: after too many codes that were not right, for right and wrong alike.
     """
     if len(plain(user_code)) != LENGTH:
         return None  # nobody guesses so
     key = f"user-code:{throttle.network_of(browser.ip_address())}"
-    throttle.refuse_beyond({key: WRONG_CODES}, WINDOW)
+    throttle.check(key, WRONG_CODES, WINDOW)
     row = run(_BY_USER, hash=sha256(plain(user_code)), now=clock.now()).first()
-    if row is not None:
-        return StoredDevice(row)
-    throttle.hit(key, WINDOW)
+    if row is None:
+        return None
+    throttle.take_back(key)
     session().commit()
-    return None
+    return StoredDevice(row)
 
 
 def approve(grant: StoredDevice, access: Access) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 from idprotect import clock
 from idprotect.keys import sha256
 from idprotect.models import PushedRequest, add, run, table_of
-from idprotect.oidc import clients, dpop, request_objects
+from idprotect.oidc import clients, dpop, request_objects, unproved
 from idprotect.oidc.dpop import InvalidDpopProof
 from idprotect.oidc.requests import ProtocolRequest
 
@@ -36,10 +36,12 @@ def push(request: ProtocolRequest) -> ProtocolRequest:
     """Return the authorization request that an authenticated client pushes (section 2.1); it has to be validated.
 
     :raises InvalidClientError: for whoever is not the client.
+    :raises TooManyRequests: for a public client that pushed too many.
     :raises InvalidRequestError: for a reference instead of a request.
     :raises InvalidDpopProof: for a proof that is not good, or not of the key that the request names.
     """
     client = clients.authenticate(request, "pushed_authorization_request")
+    unproved.count(client)
     if "request_uri" in request.form:
         raise InvalidRequestError("A request_uri cannot be pushed.")
     parameters = {name: value for name, value in request.form.items() if name not in CREDENTIALS}

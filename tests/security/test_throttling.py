@@ -2,15 +2,18 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
-from idprotect import retention, throttle, users
+from idprotect import clients, retention, throttle, users
 from idprotect.errors import TooManyAttempts
+from idprotect.keys import sha256
 from idprotect.models import Throttle, session
-from tests.security.place import CLIENT_SECRET, SESSION, Place, Visitor
+from idprotect.registration import DEVICE_CODE, Registration
+from tests.security.place import CALLBACK, CLIENT_SECRET, SESSION, Place, Visitor
 from tests.support.world import OTHER_ADDRESS, PASSWORD
 
 ATTACKER = "192.0.2.66"
@@ -356,3 +359,47 @@ def test_right_client_secrets_are_never_counted(make_a_place: Callable[..., Plac
     assert [status for status in answered if status == 401] == [401] * 3
     assert answered[-3:] == [429] * 3, "three wrong ones are the limit, whatever was right between them"
     assert 429 not in answered[:-3]
+
+
+def keep(place: Place, path: str, method: str, address: str = ATTACKER) -> int:
+    """Have something kept in the name of an application; return how that was answered."""
+    form = {
+        "client_id": "television",
+        "scope": "openid",
+        "response_type": "code",
+        "redirect_uri": CALLBACK,
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+    secret = {} if method == "none" else {"client_secret": CLIENT_SECRET}
+    response = place.browser(address).send("POST", path, form | secret).response
+    if response.status_code == 429:
+        assert response.get_json()["error"] == "slow_down"
+        assert 0 < int(response.headers["Retry-After"]) <= 900
+    return response.status_code
+
+
+@pytest.mark.parametrize(("path", "kept"), [("/par", 201), ("/device-authorization", 200)])
+def test_what_anybody_may_have_kept_is_limited(
+    make_a_place: Callable[..., Place], path: str, kept: int
+) -> None:
+    """O 9126 2.3, section 9: of a public client by address, for right and wrong alike; one with a secret goes on."""
+    place = make_a_place(IDPROTECT_PUBLIC_CLIENT_REQUESTS=3)
+    wanted = Registration(
+        client_name="Television",
+        redirect_uris=(CALLBACK,),
+        grant_types=("authorization_code", DEVICE_CODE),
+        token_endpoint_auth_method="none",  # noqa: S106 (no secret)
+    )
+    with place.arranging():
+        clients.create(wanted, by="test", client_id="television")
+    assert [keep(place, path, "none") for _ in range(5)] == [kept] * 3 + [429] * 2
+    assert keep(place, path, "none", OTHER_ADDRESS) == kept
+    place.clock.move(minutes=16)
+    assert keep(place, path, "none") == kept
+    with place.arranging():
+        row = clients.get("television")
+        method = "client_secret_post"
+        clients.change(row, replace(wanted, token_endpoint_auth_method=method), "test")
+        row.secret_hash = sha256(CLIENT_SECRET)
+    assert {keep(place, path, method) for _ in range(5)} == {kept}
