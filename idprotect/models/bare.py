@@ -14,11 +14,20 @@ class Bare(Generic[T]):
     """A table's columns in a SELECT, and what their values are made into.
 
     :param made: its instances get the columns as attributes. Rules that the model has, too, stand in a base of both.
-    :param without: columns that are large, and that nobody asks a bare row for.
+    :param only: the columns, if not all. psycopg makes an object of each column of each result.
+    :param without: columns that nobody asks a bare row for.
     """
 
-    def __init__(self, model: type[Base], made: type[T], without: Collection[str] = ()) -> None:
-        self.columns: tuple[Column[Any], ...] = tuple(c for c in table_of(model).c if c.name not in without)
+    def __init__(
+        self,
+        model: type[Base],
+        made: type[T],
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+    ) -> None:
+        wanted = set(only if only is not None else table_of(model).c.keys()) - set(without)
+        self.columns: tuple[Column[Any], ...] = tuple(c for c in table_of(model).c if c.name in wanted)
         self._made, self._names = made, tuple(column.name for column in self.columns)
 
     def of(self, values: Sequence[Any]) -> T:

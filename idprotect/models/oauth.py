@@ -53,6 +53,7 @@ class ClientRules:
         sector_identifier_uri: Any
         enabled: Any
         valid_after: Any
+        revision: Any
 
     @property
     def client_id(self) -> str:
@@ -152,6 +153,7 @@ class Client(ClientRules, Base):
     :ivar release_risk: its tokens tell how risky their user is.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
+    :ivar revision: another one at every change, so that whoever has read a revision need not read it again.
     """
 
     __tablename__ = "idprotect_client"
@@ -193,6 +195,7 @@ class Client(ClientRules, Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)
+    revision: Mapped[str] = mapped_column(String(32), default=new_id, onupdate=new_id)
 
 
 class DeviceGrant(Base):

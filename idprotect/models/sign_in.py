@@ -149,7 +149,25 @@ class SignIn(SignInFacts, Base):
 
 
 #: For decisions, and for whoever lets it go on.
-BARE_SIGN_IN = Bare(SignIn, SignInFacts, {"session_signals", "not_evaluated", "user_agent"})
+BARE_SIGN_IN = Bare(
+    SignIn,
+    SignInFacts,
+    without={
+        "session_signals",
+        "not_evaluated",
+        "user_agent",
+        "score",
+        "place",
+        "cookie_hash",
+        "replaced_by",
+        "end_reason",
+        "risk_state",
+        "risk_detail",
+        "teaches",
+        "simulated",
+        "is_coarse",
+    },
+)
 
 
 class RiskDetection(Base):

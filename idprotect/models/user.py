@@ -96,7 +96,22 @@ class User(UserFacts, UserMixin, Base):  # type: ignore[misc]
         return RiskLevel(self.risk_level)
 
 
-BARE_USER = Bare(User, UserFacts, {"password_history"})
+BARE_USER = Bare(
+    User,
+    UserFacts,
+    without={
+        "skeleton",
+        "created_at",
+        "password_history",
+        "password_changed_at",
+        "temporary_password_expires_at",
+        "risk_state",
+        "risk_detail",
+        "risk_changed_at",
+        "recovery_began_at",
+        "simulated",
+    },
+)
 
 
 class Authenticator(Base):

@@ -14,16 +14,17 @@ from sqlalchemy import Row, bindparam, select
 
 from idprotect import clock, workloads
 from idprotect.keys import sha256
-from idprotect.models import BARE_CLIENT, Bare, Client, ClientRules, Token, run, session, split, table_of
+from idprotect.models import Bare, Client, ClientRules, Token, run, session, split, table_of
+from idprotect.oidc import clients
 from idprotect.oidc.issuing import Issuing
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.registration import CLIENT_CREDENTIALS, CONFIDENTIAL_METHODS, OWN_SCOPES
 from idprotect.runtime import settings
 
 _tokens = table_of(Token)
-_PARTS = (Bare(Token, SimpleNamespace), BARE_CLIENT)
+_BARE_TOKEN = Bare(Token, SimpleNamespace)
 _ALL = (
-    select(*[column for part in _PARTS for column in part.columns])
+    select(*_BARE_TOKEN.columns, Client.revision)
     .join_from(_tokens, table_of(Client), Client.id == Token.client_id)
     .where(_tokens.c.user_id.is_(None))
 )
@@ -146,4 +147,8 @@ def get(token_id: str) -> ClientToken | None:
 
 
 def _made(row: "Row[Any] | None") -> ClientToken | None:
-    return ClientToken(*split(row, *_PARTS)) if row is not None else None
+    if row is None:
+        return None
+    token, revision = split(row, _BARE_TOKEN)
+    client = clients.at_revision(token.client_id, revision)
+    return ClientToken(token, client) if client is not None else None

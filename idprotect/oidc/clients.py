@@ -12,16 +12,17 @@ from sqlalchemy import and_, bindparam, literal, select
 from idprotect import browser, clock, throttle
 from idprotect.errors import TooManyAttempts
 from idprotect.keys import sha256
-from idprotect.models import BARE_CLIENT, Client, ClientRules, run, session, split, table_of
+from idprotect.models import BARE_CLIENT, Client, ClientRules, run, session, table_of
 from idprotect.oidc import assertions
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import settings
 
 _table = table_of(Client)
-_BY_ID = select(*BARE_CLIENT.columns).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
-#: Always one row, whose client is None when there is no such client.
+_BY_ID = select(*BARE_CLIENT.columns).where(_table.c.id == bindparam("client_id"))
+_REVISION = select(_table.c.revision).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
+#: Always one row, whose revision is None when there is no such client.
 _WITH_FAILURES = select(
-    *BARE_CLIENT.columns,
+    _table.c.revision,
     throttle.events("of_client").label("of_client"),
     throttle.events("of_address").label("of_address"),
 ).select_from(
@@ -30,12 +31,31 @@ _WITH_FAILURES = select(
     .outerjoin(_table, and_(_table.c.id == bindparam("client_id"), _table.c.enabled))
 )
 FAILURE_WINDOW = timedelta(minutes=15)
+MOST_REMEMBERED = 4096
+_remembered: dict[str, ClientRules] = {}
 
 
 def find(client_id: str) -> ClientRules | None:
-    """Return an enabled client as it is registered now; nothing about it is remembered."""
-    row = run(_BY_ID, client_id=client_id).first() if client_id.isprintable() else None
-    return BARE_CLIENT.of(row) if row is not None else None
+    """Return an enabled client as it is registered now."""
+    if not client_id.isprintable():
+        return None
+    return at_revision(client_id, run(_REVISION, client_id=client_id).scalar())
+
+
+def at_revision(client_id: str, revision: str | None) -> ClientRules | None:
+    """Return a client whose revision was just read, enabled or not; None for None.
+
+    What is registered is read once by each process. Its revision is read every time: it tells that nothing has changed.
+    """
+    if revision is None or revision in _remembered:
+        return _remembered.get(revision or "")
+    row = run(_BY_ID, client_id=client_id).first()
+    if row is None:
+        return None
+    client = BARE_CLIENT.of(row)
+    if len(_remembered) >= MOST_REMEMBERED:
+        _remembered.clear()
+    return _remembered.setdefault(client.revision, client)
 
 
 def authenticate(request: ProtocolRequest, endpoint: str) -> ClientRules:
@@ -132,8 +152,8 @@ def _failures(client_id: str) -> _Failures:
     for key, count, limit in zip(counters, (row.of_client or 0, row.of_address or 0), limits, strict=True):
         if count >= limit:
             raise TooManyAttempts(throttle.seconds_left(key, FAILURE_WINDOW))
-    client, *failures = split(row, BARE_CLIENT)
-    return _Failures(client if client.id is not None else None, any(failures), counters)
+    lately = bool(row.of_client or row.of_address)
+    return _Failures(at_revision(client_id, row.revision), lately, counters)
 
 
 def refused() -> InvalidClientError:

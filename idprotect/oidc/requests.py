@@ -67,7 +67,8 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     @property
     def proofs(self) -> list[str]:
         """The ``DPoP`` headers that came."""
-        return self.headers.getlist("DPoP") if self.headers else []
+        # Asked for its truth or a list, Werkzeug's headers decode every one of them; WSGI joins several by commas.
+        return [self.headers["DPoP"]] if self.headers is not None and "DPoP" in self.headers else []
 
     @property
     def response_mode(self) -> str:

@@ -17,9 +17,6 @@ from idprotect import clock, gate, session_cookie
 from idprotect.gate import Access
 from idprotect.keys import sha256
 from idprotect.models import (
-    BARE_CLIENT,
-    BARE_SIGN_IN,
-    BARE_USER,
     Bare,
     Client,
     ClientRules,
@@ -34,7 +31,7 @@ from idprotect.models import (
     split,
     table_of,
 )
-from idprotect.oidc import client_credentials, risk_claim, subjects
+from idprotect.oidc import client_credentials, clients, risk_claim, subjects
 from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import revoke_family
 from idprotect.registration import AUTH_METHODS, CONFIDENTIAL_METHODS, INTROSPECT
@@ -126,9 +123,28 @@ class Presented:
 
 
 _tokens = table_of(Token)
-_PARTS = (Bare(Token, SimpleNamespace), BARE_CLIENT, BARE_SIGN_IN, BARE_USER)
+_PARTS = (
+    Bare(Token, SimpleNamespace),
+    Bare(SignIn, SignInFacts, only={"id", "ended_at", "aggregated_level", "session_level"}),
+    Bare(
+        User,
+        UserFacts,
+        only={
+            "id",
+            "username",
+            "host_id",
+            "name",
+            "email",
+            "claims",
+            "groups",
+            "enabled",
+            "risk_level",
+            "must_change_password",
+        },
+    ),
+)
 _ALL = (
-    select(*[column for part in _PARTS for column in part.columns])
+    select(*[column for part in _PARTS for column in part.columns], Client.revision)
     .select_from(_tokens)
     .join(table_of(Client), Client.id == Token.client_id)
     .join(table_of(SignIn), SignIn.id == Token.sign_in_id)
@@ -157,7 +173,10 @@ def lineage(token: Presented | ClientToken) -> Iterator[Presented | ClientToken 
 def _made(row: "Row[Any] | None", hashed: str = "") -> Presented | None:
     if row is None:
         return None
-    token, client, sign_in, user = split(row, *_PARTS)
+    token, sign_in, user, revision = split(row, *_PARTS)
+    client = clients.at_revision(token.client_id, revision)
+    if client is None:
+        return None
     return Presented(token, client, sign_in, user, is_refresh=token.refresh_hash == hashed)
 
 

@@ -112,6 +112,25 @@ def wrong(application: Application) -> dict[str, tuple[dict[str, str], str | Non
     }
 
 
+@pytest.mark.parametrize("change", ["disabled", "another secret", "another method"])
+def test_what_was_changed_counts_at_the_next_request(application: Application, change: str) -> None:
+    """SR6 client authentication: a process that knows a client looks each time whether it is still that."""
+    presented = PRESENTATIONS["client_secret_basic"](application)
+    assert error_of(use(application, "/token", *presented)) == (400, "invalid_grant")
+
+    with application.server.arranging():
+        row = application.row()
+        if change == "disabled":
+            clients.set_enabled(row, False, "admin")
+        elif change == "another secret":
+            clients.rotate_secret(row, "admin")
+        else:
+            post = replace(clients.registration_of(row), token_endpoint_auth_method="client_secret_post")
+            clients.change(row, post, "admin")
+
+    assert_refused(use(application, "/token", *presented))
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_wrong_credentials_are_all_answered_alike(application: Application, endpoint: str) -> None:
     """A 10.4.10: unknown, disabled and wrong get one answer, which does not list the methods that there are."""
