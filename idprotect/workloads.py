@@ -5,7 +5,7 @@ and one for each burst that nobody closed.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,9 @@ from idprotect.risk.workload import (
     surplus,
 )
 from idprotect.runtime import network_of, settings
+
+#: How often a network that is well known is counted, lest all requests of a client wait for one row.
+COUNTED_EVERY = timedelta(minutes=1)
 
 _table = table_of(ClientNetwork)
 _row = _table.c
@@ -144,10 +147,11 @@ def _tell(client_id: str, anomaly: Anomaly, **more: str | None) -> None:
 
 
 def _remember(client_id: str, asn: int, level: RiskLevel, known: list[Origin]) -> bool:
-    """Count a network of a client; return whether it was new."""
+    """Count a network of a client, every time while that is learnt from; return whether it was new."""
     now = clock.now()
-    if any(origin.asn == asn for origin in known):
-        run(_COUNT, of_client=client_id, from_asn=asn, now=now)
+    if (origin := next((origin for origin in known if origin.asn == asn), None)) is not None:
+        if origin.times < settings().client_learning_grants or now - origin.last_at >= COUNTED_EVERY:
+            run(_COUNT, of_client=client_id, from_asn=asn, now=now)
         return False
     added = run(_add_statement(dialect()), client_id=client_id, asn=asn, now=now, level=level)
     if forgotten := surplus([*known, Origin(asn, now, now, 1, level)], level):
