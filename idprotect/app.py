@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response
 
 from idprotect import gate, pages, people, session_cookie
 from idprotect import settings as settings_module
-from idprotect.extension import IDProtect, tune_postgresql, tune_sqlite
+from idprotect.databases import tune_postgresql, tune_sqlite
+from idprotect.extension import IDProtect
 from idprotect.gate import Access
 from idprotect.models import User
 

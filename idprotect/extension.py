@@ -1,15 +1,13 @@
 """``IDProtect(app)``: everything wired, in reading order."""
 
 import atexit
-import select
 import weakref
 from datetime import timedelta
-from typing import Any
 
 from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, bindparam, event, update
-from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
+from sqlalchemy import bindparam, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from idprotect import api, counts, detectors, pages
 from idprotect import settings as settings_module
@@ -198,29 +196,3 @@ def _mail_sender(settings: Settings) -> Sender:
             password=settings.smtp_password,
         )
     return NullSender()
-
-
-def tune_postgresql(engine: Engine) -> None:
-    """Find out at each use of a connection, without a round trip, whether the server has hung up.
-
-    An idle connection has nothing to say. When there is something to read, it is the end, or a notice that came between
-    and costs a new connection.
-    """
-
-    @event.listens_for(engine, "checkout")
-    def refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
-        waiting = select.poll()
-        waiting.register(connection.fileno(), select.POLLIN)
-        if waiting.poll(0):
-            raise InvalidatePoolError("the server closed the connection")
-
-
-def tune_sqlite(engine: Engine) -> None:
-    """Make SQLite behave as a server's database: concurrent readers, foreign keys, patience with other writers."""
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
