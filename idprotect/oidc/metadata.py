@@ -1,5 +1,7 @@
 """What the server says of itself (OIDC Discovery section 3, RFC 8414 section 2): one document, and a true one."""
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from idprotect import standard_claims
@@ -29,10 +31,21 @@ ID_TOKEN_CLAIMS = {
 
 def metadata() -> dict[str, Any]:
     """Return the provider's metadata (OIDC Discovery section 3, RFC 8414 section 2)."""
-    issuer = settings().issuer
-    algorithms = list(dict.fromkeys((runtime().keys.algorithm, *ALGORITHMS)))  # the usual one first
-    switched = {"registration_endpoint": f"{issuer}/register"} if settings().dynamic_registration else {}
-    return {
+    described: dict[str, Any] = json.loads(document())
+    return described
+
+
+def document() -> str:
+    """Return the same as JSON, which is written once for all that it depends on."""
+    configured = settings()
+    return _document(configured.issuer, runtime().keys.algorithm, configured.dynamic_registration)
+
+
+@lru_cache(maxsize=16)
+def _document(issuer: str, usual_algorithm: str, dynamic_registration: bool) -> str:
+    algorithms = list(dict.fromkeys((usual_algorithm, *ALGORITHMS)))
+    switched = {"registration_endpoint": f"{issuer}/register"} if dynamic_registration else {}
+    described = {
         **switched,
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -73,3 +86,4 @@ def metadata() -> dict[str, Any]:
         "request_uri_parameter_supported": False,
         "claims_parameter_supported": True,
     }
+    return json.dumps(described)

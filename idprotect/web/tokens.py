@@ -109,12 +109,12 @@ def _proofs() -> list[str]:
 
 def jwks() -> Response:
     """The public signing keys (RFC 7517)."""
-    return _public(runtime().keys.public_jwks())
+    return _public(json.dumps(runtime().keys.public_jwks()))
 
 
 def configuration() -> Response:
     """The provider's metadata."""
-    return _public(metadata.metadata())
+    return _public(metadata.document())
 
 
 def _answer(respond: Callable[[Any], Response]) -> Response:
@@ -156,8 +156,8 @@ def _error(status: int, error: str) -> Response:
     return Response(json.dumps({"error": error}), status, mimetype="application/json")
 
 
-def _public(document: dict[str, Any]) -> Response:
-    response = jsonify(document)
+def _public(document: str) -> Response:
+    response = Response(document, mimetype="application/json")
     response.headers["Cache-Control"] = PUBLIC_FOR_MINUTES
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
