@@ -77,7 +77,7 @@ _KNOWN = (
         "invalid_request",
         "code_verifier",
         "RFC 7636 section 4.5",
-        "The code was requested with PKCE, and its verifier is missing or is none.",
+        "The code was requested with PKCE, and what was sent is no verifier; or it was requested without.",
         "Keep the verifier in the browser's session from the request to the callback.",
     ),
     Explanation(
@@ -119,7 +119,7 @@ _KNOWN = (
         "invalid_grant",
         "challenge",
         "RFC 7636 section 4.6",
-        "The verifier does not belong to the challenge of the request.",
+        "The verifier is missing, or does not belong to the challenge of the request.",
         "One sign-in, one verifier: two tabs that share one place in the session overwrite it.",
     ),
     Explanation(

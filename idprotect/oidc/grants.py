@@ -81,6 +81,13 @@ class Pkce(CodeChallenge):  # type: ignore[misc]
             raise InvalidRequestError("PKCE is required: code_challenge with code_challenge_method=S256.")
         super().validate_code_challenge(grant, redirect_uri)
 
+    def validate_code_verifier(self, grant: Any, result: Any) -> None:
+        """Answer a verifier that is missing like one that is wrong: the code is of no use without it."""
+        code, verifier = grant.request.authorization_code, grant.request.form.get("code_verifier")
+        if self.get_authorization_code_challenge(code) and not verifier:
+            raise InvalidGrantError(description="The verifier of the code challenge is missing.")
+        super().validate_code_verifier(grant, result)
+
     def get_authorization_code_challenge_method(self, authorization_code: Any) -> str:
         """There is only one."""
         return "S256"

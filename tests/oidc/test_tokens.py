@@ -118,7 +118,7 @@ def test_a_refresh_token_comes_with_offline_access_only(server: Server, signed_i
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"code_verifier": None}, INVALID_REQUEST),
+        ({"code_verifier": None}, INVALID_GRANT),
         ({"code_verifier": "x" * 42}, INVALID_REQUEST),
         ({"code_verifier": "x" * 129}, INVALID_REQUEST),
         ({"code_verifier": VERIFIER + "!"}, INVALID_REQUEST),
@@ -135,7 +135,10 @@ def test_a_refresh_token_comes_with_offline_access_only(server: Server, signed_i
 def test_a_code_is_bound_to_challenge_and_redirect_uri(
     server: Server, signed_in: Person, kind: str, change: dict[str, str | None], error: tuple[int, str]
 ) -> None:
-    """SR6 codes and PKCE, B 4.5, 4.8: nothing is issued, and who has only the code cannot burn it for the owner."""
+    """SR6 codes and PKCE, B 4.5, 4.8: nothing is issued, and who has only the code cannot burn it for the owner.
+
+    C021, FAPI2SPFinalPAREnsurePKCECodeVerifierRequired: a code without its verifier is as bad as with a wrong one.
+    """
     application = server.application(
         public=kind == "public", redirect_uris=(CALLBACK, "https://app.example/other")
     )
