@@ -84,6 +84,15 @@ class ClientRules:
         """Whether it has no secret (RFC 6749 section 2.1)."""
         return bool(self.token_endpoint_auth_method == "none")  # noqa: S105 (no secret)
 
+    @property
+    def is_held_to_fapi(self) -> bool:
+        """Whether it is registered for what FAPI 2.0 wants of a client, and so is held to the rest of it, too.
+
+        It signs, pushes its requests, and gets tokens only for a key that it holds.
+        """
+        signs = self.token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 (no secret)
+        return bool(signs and self.require_pushed and self.dpop_bound_access_tokens)
+
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Compare exactly; what should never have been registered is refused here too."""
         is_registered = redirect_uris.is_registered(redirect_uri, self.redirect_uris, native=self.native)

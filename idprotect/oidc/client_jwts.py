@@ -13,6 +13,7 @@ from idprotect.keys import ALGORITHMS
 from idprotect.models import ClientRules
 from idprotect.oidc import client_keys
 from idprotect.oidc.client_keys import KeysUnknown
+from idprotect.runtime import settings
 
 #: Between our clock and a client's, in seconds.
 LEEWAY = 10
@@ -77,7 +78,7 @@ def verify(client: ClientRules, value: str, rules: Rules) -> dict[str, Any]:
 
     :raises NotVerified: it is not, or not as *rules* want it.
     """
-    registry = Registry([rules.algorithm] if rules.algorithm else ALGORITHMS)
+    registry = Registry(_algorithms(client, rules))
     try:
         header = jws.extract_compact(value.encode(), registry=registry).headers()
         if header.get("typ") not in rules.types:
@@ -96,4 +97,12 @@ def verify(client: ClientRules, value: str, rules: Rules) -> dict[str, Any]:
         raise NotVerified(type(error).__name__) from None
     if claims["exp"] > now + rules.longest:
         raise NotVerified("the end is too far away")
+    if client.is_held_to_fapi and claims["aud"] != settings().issuer:
+        raise NotVerified("the audience is not the issuer alone")  # section 5.3.2.1
     return claims
+
+
+def _algorithms(client: ClientRules, rules: Rules) -> set[str]:
+    """Return what may be signed with: what is registered, and of that what FAPI 2.0 knows (section 5.4.1)."""
+    registered = {rules.algorithm} if rules.algorithm else set(ALGORITHMS)
+    return registered - {"RS256"} if client.is_held_to_fapi else registered

@@ -234,6 +234,32 @@ def test_only_the_registered_algorithm_will_do(server: Server) -> None:
     assert_refused(use(strict, presented(sign(assertion_claims(strict), RSA, "RS256"))))
 
 
+@pytest.fixture
+def strict(server: Server) -> Application:
+    """An application that is registered for all that FAPI 2.0 wants, with an RSA key."""
+    return server.application(
+        token_endpoint_auth_method="private_key_jwt",
+        require_pushed_authorization_requests=True,
+        dpop_bound_access_tokens=True,
+        jwks=public(RSA),
+    )
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("audience", [f"{ISSUER}/token", f"{ISSUER}/par", [ISSUER]], ids=str)
+def test_fapi_knows_the_issuer_alone(strict: Application, endpoint: str, audience: Any) -> None:
+    """C021, FAPI2SPFinalPAREndpointAsArrayAudienceFails and its like; FAPI 2.0 5.3.2.1."""
+    for aud, is_good in ((ISSUER, True), (audience, False)):
+        signed = presented(sign({**assertion_claims(strict), "aud": aud}, RSA, "PS256"))
+        assert (error_of(use(strict, signed, endpoint))[1] != "invalid_client") == is_good
+
+
+def test_fapi_has_no_rs256(strict: Application) -> None:
+    """C021, FAPI2SPFinalEnsureSignedClientAssertionWithRS256Fails; FAPI 2.0 5.4.1: also where no algorithm is registered."""
+    assert_refused(use(strict, presented(sign(assertion_claims(strict), RSA, "RS256")), "/par"))
+    assert is_accepted(use(strict, presented(sign(assertion_claims(strict), RSA, "PS256")), "/par"))
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_signing_is_one_way_and_the_only_one(
     server: Server, signer: Application, application: Application, endpoint: str
