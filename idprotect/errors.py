@@ -3,7 +3,8 @@
     IDProtectError
     ├── ConfigurationError      a setting is missing, unknown or unsafe
     ├── PolicyError             a policy file is not valid; carries every problem found
-    │   └── PoliciesChanged     somebody else put policies into force meanwhile; carries what those were based on
+    │   ├── PoliciesChanged     somebody else put policies into force meanwhile; carries what those were based on
+    │   └── DraftChanged        somebody else saved the draft meanwhile
     ├── InteractionError        what a person submitted was not accepted; the page says why
     │   ├── TooManyAttempts     a limit was reached; carries when to try again
     │   └── PhoneError          a telephone number cannot be used (phone.py)
@@ -64,6 +65,13 @@ class PoliciesChanged(PolicyError):
     def __init__(self, based_on: int) -> None:
         super().__init__(["somebody else changed the policies meanwhile; look at that, and send yours again"])
         self.based_on = based_on
+
+
+class DraftChanged(PolicyError):
+    """Somebody else saved a draft, or was done with it, since it was opened; nothing was overwritten."""
+
+    def __init__(self) -> None:
+        super().__init__(["somebody else saved this draft meanwhile; look at that, and send yours again"])
 
 
 class InteractionError(IDProtectError):

@@ -12,6 +12,7 @@ from wtforms.widgets import HiddenInput
 
 from idprotect import browser, session_cookie
 from idprotect.errors import InteractionError
+from idprotect.policy_drafts import LONGEST_NAME, LONGEST_TEXT
 from idprotect.runtime import runtime
 
 EXPIRED = "This page was open for too long, or was opened in another browser. Please try again."
@@ -134,8 +135,34 @@ class PolicyForm(ReasonForm):
     confirmation = StringField("Confirmation", [Length(max=64)])
 
 
-class DraftForm(PolicyForm):
-    """The text of a policy file, and the version that was in force when the page was opened."""
+class DraftingForm(PolicyForm):
+    """Policies that somebody works on; a reason is asked for once they come into force.
+
+    :ivar based_on: the version that was in force when the page was opened.
+    :ivar draft_name: under which they are put aside.
+    """
 
     based_on = IntegerField(validators=[InputRequired()], widget=HiddenInput())
-    draft = TextAreaField("Policies", [Length(max=60_000)])
+    reason = TextAreaField("Reason", [Length(max=500)])
+    draft_name = StringField("Name of the draft", [Length(max=LONGEST_NAME)])
+
+    def check(self) -> None:
+        """Validate all but the reason."""
+        PageForm.check(self)
+
+    def check_reason(self) -> None:
+        """Validate the reason, too."""
+        if not self.text:
+            raise InteractionError("Please say why.", "reason")
+
+
+class DraftForm(DraftingForm):
+    """The text of a policy file."""
+
+    draft = TextAreaField("Policies", [Length(max=LONGEST_TEXT)])
+
+
+class SavedDraftForm(DraftForm):
+    """The text of a draft that was put aside, and which revision of it was opened."""
+
+    revision = IntegerField(validators=[InputRequired()], widget=HiddenInput())

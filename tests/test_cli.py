@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -340,6 +341,30 @@ def test_what_was_dealt_with_elsewhere_is_closed_by_command_as_by_the_console(wo
         assert (event.details["before"]["risk"], event.details["after"]["risk"]) == ("high", "none")
     assert "No risk is open." in refusal(world, "user", "resolve", "ada", "--reason", "again")
     assert "Missing option" in world.cli("user", "resolve", "ada").output
+
+
+def test_a_draft_of_policies_is_kept_looked_at_and_put_into_force_by_command(
+    world: World, tmp_path: Path
+) -> None:
+    """C073, D21: the console's shelf; what was saved by somebody else is not overwritten."""
+    file = tmp_path / "draft.toml"
+    file.write_text(USER_RISK_POLICY)
+    assert answer(world, "policy", "draft", "save", "Spring", str(file))["revision"] == 1
+    assert "of this name already" in refusal(world, "policy", "draft", "save", "Spring", str(file))
+    file.write_text(SIGN_IN_RISK_POLICY)
+    saved = answer(world, "policy", "draft", "save", "Spring", str(file), "--revision", "1")
+    assert (saved["revision"], saved["saved_by"][:4]) == (2, "cli:")
+    assert "meanwhile" in refusal(world, "policy", "draft", "save", "Spring", str(file), "--revision", "1")
+    assert world.cli("policy", "draft", "export", "Spring").output == SIGN_IN_RISK_POLICY
+    assert [row["name"] for row in answer(world, "policy", "draft", "list")] == ["Spring"]
+    assert answer(world, "policy", "draft", "apply", "Spring")["policies"] == {"sign-in-risk": "on"}
+    assert answer(world, "policy", "draft", "list") == []
+    assert "no draft is called" in refusal(world, "policy", "draft", "apply", "Spring")
+    file.write_text("half [")
+    answer(world, "policy", "draft", "save", "Half", str(file))
+    assert "This is no TOML" in refusal(world, "policy", "draft", "apply", "Half")
+    assert answer(world, "policy", "draft", "discard", "Half", *WHY) == {"discarded": "Half"}
+    assert world.cli("policy", "draft", "export", "Half").exit_code == 1
 
 
 @pytest.mark.parametrize("act", triage.ACTS.values(), ids=lambda act: act.name)

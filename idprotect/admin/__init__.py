@@ -10,6 +10,7 @@ from flask_admin import Admin
 from idprotect.admin.acts_view import ActsView
 from idprotect.admin.address_view import AddressesView
 from idprotect.admin.application_view import ApplicationView
+from idprotect.admin.drafts_view import DraftsView
 from idprotect.admin.entry_view import LocationsView, OnePolicyView
 from idprotect.admin.overview import OverviewView
 from idprotect.admin.policy_view import PoliciesView
@@ -34,6 +35,7 @@ def create_console(app: Flask, url: str) -> Admin:
         ActsView("Roles", "Directory"),
         PoliciesView("Policies", "Rules"),
         OnePolicyView("Policy", "Rules"),
+        DraftsView("Drafts", "Rules"),
         LocationsView("Named locations", "Rules"),
         AddressesView("Visitors’ addresses", "Rules"),
     )

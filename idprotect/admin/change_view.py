@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, abort, redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import people, policies, users
+from idprotect import people, policies, policy_drafts, users
 from idprotect.admin import door, trials
 from idprotect.admin.view import ConsoleView
 from idprotect.conditional_access import PolicySet, parse_policies
-from idprotect.errors import InteractionError, NotFound, PoliciesChanged, PolicyError
+from idprotect.errors import DraftChanged, InteractionError, NotFound, PoliciesChanged, PolicyError
+from idprotect.forms import DraftingForm
 from idprotect.insights import differences
 from idprotect.insights.differences import Difference
 from idprotect.insights.guards import CONFIRMATION
@@ -38,7 +39,7 @@ class ChangeView(ConsoleView):
         self,
         template: str,
         form: Any,
-        carry_out: Callable[[Any], Response | None],
+        carry_out: Callable[[Any], AnyResponse | None],
         variables: Callable[[], Mapping[str, Any]],
         may_change: bool = True,
     ) -> AnyResponse:
@@ -68,9 +69,9 @@ class ChangeView(ConsoleView):
             except PolicyError as error:
                 session().rollback()
                 form.show_problems(error.problems)
-                status = 400
+                status = 409 if isinstance(error, (PoliciesChanged, DraftChanged)) else 400
                 if isinstance(error, PoliciesChanged):
-                    shown, status = _meanwhile(form, error), 409
+                    shown = _meanwhile(form, error)
             except InteractionError as error:
                 session().rollback()
                 form.refuse(error)
@@ -127,6 +128,17 @@ def digest(draft: Mapping[str, Any]) -> str:
 def actor() -> str:
     """Return who changes something."""
     return door.person().user.username
+
+
+def wants_preview() -> bool:
+    """Whether a draft is only to be looked at."""
+    return "check" in request.form or "replay" in request.form
+
+
+def put_aside(text: str, form: DraftingForm) -> AnyResponse:
+    """Keep policies as a draft under a new name, and go on with that."""
+    draft = policy_drafts.create(form.draft_name.data or "", text, form.based_on.data, actor())
+    return redirect(url_for("idprotect_admin_drafts.one", draft_id=draft.id), 303)
 
 
 def stored(version: int) -> PolicyVersion:

@@ -9,23 +9,20 @@ from typing import Any
 from wtforms import (
     BooleanField,
     HiddenField,
-    IntegerField,
     RadioField,
     SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
-    TextAreaField,
 )
 from wtforms.validators import InputRequired, Length, ValidationError
-from wtforms.widgets import HiddenInput
 
 from idprotect.admin.fields import CountriesField, LinesField, NumberField, TruthField, WordsField
 from idprotect.conditional_access import Control, PolicyState, Strength, Unregistered
 from idprotect.conditional_access.document import network_problem, place
 from idprotect.conditional_access.policy import PLATFORMS
 from idprotect.errors import Problem
-from idprotect.forms import PageForm, PolicyForm, ReasonForm
+from idprotect.forms import DraftingForm
 from idprotect.risk import RiskLevel
 
 _NAME = [InputRequired("A name is needed."), Length(max=128)]
@@ -33,21 +30,18 @@ _LONG = [Length(max=8_000)]
 _LEVELS = [SelectChoice(level.label, level.label) for level in sorted(RiskLevel)]
 
 
-class EntryForm(PolicyForm):
+class EntryForm(DraftingForm):
     """One entry of the document.
 
     :cvar kind: ``policy`` or ``location``.
     :cvar tables: the fields of each table of the entry; those of the entry itself stand under an empty name.
-    :ivar based_on: the version that was in force when the page was opened.
     :ivar looked_at: the digest of the draft whose consequences the page showed.
     """
 
     kind = ""
     tables: Mapping[str, Sequence[str]] = {}
 
-    based_on = IntegerField(validators=[InputRequired()], widget=HiddenInput())
     looked_at = HiddenField(validators=[Length(max=64)])
-    reason = TextAreaField("Reason", [Length(max=500)])
 
     def fill(self, row: Mapping[str, Any]) -> None:
         """Show an entry as it stands in the document."""
@@ -64,14 +58,6 @@ class EntryForm(PolicyForm):
             values = {name: self[name].data for name in names if _says_something(self[name])}
             row |= {table: values} if table and values else values if not table else {}
         return row
-
-    def check(self) -> None:
-        """Validate all but the reason: that is asked for once the consequences were seen."""
-        PageForm.check(self)
-
-    def check_reason(self) -> None:
-        """Validate the reason, too."""
-        ReasonForm.check(self)
 
     def show_problems(self, problems: Sequence[str]) -> None:
         """Put each problem of the document beside the field that it is about, and the others on top."""

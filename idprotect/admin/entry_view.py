@@ -7,10 +7,21 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import policies
 from idprotect.admin import sentences
-from idprotect.admin.change_view import ChangeView, OnlyLooked, Preview, actor, digest, here, hit_by, preview
+from idprotect.admin.change_view import (
+    ChangeView,
+    OnlyLooked,
+    Preview,
+    actor,
+    digest,
+    here,
+    hit_by,
+    preview,
+    put_aside,
+)
 from idprotect.admin.entry_forms import EntryForm, LocationForm, OnePolicyForm
 from idprotect.admin.view import expose
 from idprotect.conditional_access import drafts
+from idprotect.conditional_access.toml import to_toml
 from idprotect.errors import NotFound, PolicyError
 from idprotect.forms import PolicyForm
 from idprotect.insights.guards import CONFIRMATION
@@ -30,9 +41,11 @@ class EntryView(ChangeView):
         """
         seen: dict[str, Preview] = {}
 
-        def put_into_force(form: EntryForm) -> None:
+        def put_into_force(form: EntryForm) -> AnyResponse | None:
             policies.check_unchanged(form.based_on.data)
             draft = drafts.with_entry(policies.document(), form.kind, form.row(), instead_of=name)
+            if "put_aside" in request.form:
+                return put_aside(to_toml(draft), form)
             seen["preview"] = preview(draft)
             was_seen = form.looked_at.data == digest(draft)
             form.looked_at.data = digest(draft)
@@ -46,6 +59,7 @@ class EntryView(ChangeView):
                 confirmation=form.confirmation.data or "",
                 based_on=form.based_on.data,
             )
+            return None
 
         if request.method == "GET":
             form.fill(row)

@@ -1,6 +1,5 @@
 """Policies: those in force, their versions, an editor over their text, and what-if. Every rule is that of the file."""
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +8,22 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import people, policies
 from idprotect.admin import door, sentences, trials
-from idprotect.admin.change_view import ChangeView, OnlyLooked, Preview, actor, hit_by, preview, stored
+from idprotect.admin.change_view import (
+    ChangeView,
+    OnlyLooked,
+    Preview,
+    actor,
+    here,
+    hit_by,
+    preview,
+    put_aside,
+    stored,
+    wants_preview,
+)
 from idprotect.admin.view import expose
 from idprotect.conditional_access import PolicyState, drafts, parse_policies
-from idprotect.conditional_access.toml import to_toml
-from idprotect.errors import NotFound, PolicyError
+from idprotect.conditional_access.toml import from_toml, to_toml
+from idprotect.errors import NotFound
 from idprotect.forms import DraftForm, PolicyForm, ReasonForm
 from idprotect.insights import differences
 from idprotect.insights.templates import TEMPLATES
@@ -86,16 +96,20 @@ class PoliciesView(ChangeView):
             form.based_on.data = policies.newest_version()
         seen: dict[str, Preview] = {}
 
-        def put_into_force(form: DraftForm) -> None:
+        def put_into_force(form: DraftForm) -> AnyResponse | None:
+            if "put_aside" in request.form:
+                return put_aside(form.draft.data or "", form)
             policies.check_unchanged(form.based_on.data)
-            draft, confirmation = _parsed(form.draft.data or ""), form.confirmation.data or ""
-            if "check" in request.form or "replay" in request.form:
+            draft, confirmation = from_toml(form.draft.data or ""), form.confirmation.data or ""
+            if wants_preview():
                 seen["preview"] = preview(draft, confirmation)
                 raise OnlyLooked
+            form.check_reason()
             based_on = form.based_on.data
             policies.apply(draft, actor(), form.text, confirmation=confirmation, based_on=based_on)
+            return None
 
-        return self.change("policy_edit.html", form, put_into_force, lambda: seen)
+        return self.change("policy_edit.html", form, put_into_force, lambda: {"action": here(), **seen})
 
     @expose("/state/<name>/<state>", methods=["GET", "POST"])
     def state(self, name: str, state: str) -> AnyResponse:
@@ -158,13 +172,6 @@ class PoliciesView(ChangeView):
                 problem = str(error)
         levels = [level.label for level in RiskLevel]
         return self.page("what_if.html", asked=asked, answer=answer, problem=problem, levels=levels)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError([f"This is no TOML: {error}"]) from None
 
 
 def _imagined(asked: Mapping[str, str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ confirm_option = click.option(
 @confirm_option
 def apply_policies(file: Path, note: str, confirm: str) -> Result:
     """Put the policies of a TOML file into force, as a new version; its tests have to pass."""
-    return _applied(policies.apply(read_toml(file), operator(), note, confirmation=confirm))
+    return applied(policies.apply(read_toml(file), operator(), note, confirmation=confirm))
 
 
 @command(policy_group, "check")
@@ -92,7 +92,7 @@ def show_difference(old: int, new: int | None, unified: bool) -> Result:
 @confirm_option
 def roll_back(to: int | None, note: str, confirm: str) -> Result:
     """Put an old version into force again, as a new version."""
-    return _applied(policies.roll_back(operator(), to, note, confirmation=confirm))
+    return applied(policies.roll_back(operator(), to, note, confirmation=confirm))
 
 
 @policy_group.command("export")
@@ -111,7 +111,7 @@ def export_policies(version: int | None) -> None:
 @click.option("--block", is_flag=True, help="Stop people instead of letting them recover.")
 def add_template(kind: str, author: str, block: bool) -> Result:
     """Add one of the specification's policies, in report-only."""
-    return _applied(policies.add_template(kind, operator(), author, block=block))
+    return applied(policies.add_template(kind, operator(), author, block=block))
 
 
 @command(policy_group, "set-state")
@@ -121,7 +121,7 @@ def add_template(kind: str, author: str, block: bool) -> Result:
 @confirm_option
 def set_state(name: str, state: str, note: str, confirm: str) -> Result:
     """Turn one policy on or off, or put it on trial."""
-    return _applied(policies.set_state(name, PolicyState(state), operator(), note, confirmation=confirm))
+    return applied(policies.set_state(name, PolicyState(state), operator(), note, confirmation=confirm))
 
 
 @command(policy_group, "test")
@@ -148,24 +148,33 @@ def run_policy_tests(file: Path | None, policy_file: Path | None) -> Result:
 @click.option("--reason", required=True, help="For the audit log.")
 def emergency(switch: str, reason: str) -> Result:
     """Let every policy count as report-only, or end that."""
-    applied = policies.set_emergency(switch == "on", operator(), reason)
-    return {"version": applied.version, "emergency": applied.emergency}
+    force = policies.set_emergency(switch == "on", operator(), reason)
+    return {"version": force.version, "emergency": force.emergency}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raise IDProtectError with file and line when that is not possible."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise IDProtectError(f"{path}: {error}") from None
 
 
-def _applied(applied: PolicySet) -> dict[str, Any]:
+def read_text(path: Path) -> str:
+    """Read a file; raise IDProtectError with its name when that is not possible."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IDProtectError(f"{path}: {error}") from None
+
+
+def applied(force: PolicySet) -> dict[str, Any]:
+    """Return what is in force now."""
     return {
-        "version": applied.version,
-        "policies": {policy.name: str(policy.state) for policy in applied.policies},
-        "emergency": applied.emergency,
-        "warnings": list(applied.warnings),
+        "version": force.version,
+        "policies": {policy.name: str(policy.state) for policy in force.policies},
+        "emergency": force.emergency,
+        "warnings": list(force.warnings),
     }
 
 

@@ -1,9 +1,12 @@
-"""Writes a policy document as TOML, such that reading it gives the very same document."""
+"""Writes a policy document as TOML, such that reading it gives the very same document; and reads it."""
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from typing import Any
+
+from idprotect.errors import PolicyError
 
 # What people look for first comes first; what is not named here follows.
 _ORDER = (
@@ -11,6 +14,17 @@ _ORDER = (
     *("name", "title", "state", "who", "clients", "when", "then", "facts", "expect", "policies"),
 )
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
+
+
+def from_toml(text: str) -> dict[str, Any]:
+    """Return the document of a policy file, whose rules are not looked at yet.
+
+    :raises PolicyError: for what is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError([f"This is no TOML: {error}"]) from None
 
 
 def to_toml(document: Mapping[str, Any]) -> str:

@@ -45,8 +45,12 @@ def unified(before: Mapping[str, Any], after: Mapping[str, Any], old: str, new: 
     :param old: what to call the one before.
     :param new: what to call the one after.
     """
-    a, b = to_toml(before).splitlines(), to_toml(after).splitlines()
-    return "\n".join(difflib.unified_diff(a, b, old, new, lineterm=""))
+    return lines(to_toml(before), to_toml(after), old, new)
+
+
+def lines(before: str, after: str, old: str, new: str) -> str:
+    """Return the difference between two texts as ``diff -u`` writes it."""
+    return "\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), old, new, lineterm=""))
 
 
 def _rows(document: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:

@@ -30,7 +30,7 @@ from idprotect.models.oauth import (
     TokenExchange,
     UsedJwt,
 )
-from idprotect.models.policy import PolicyVersion, Receipt
+from idprotect.models.policy import PolicyDraft, PolicyVersion, Receipt
 from idprotect.models.risk import AddressTrust, ClientBurst, ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
 from idprotect.models.user import (
@@ -71,6 +71,7 @@ __all__ = [
     "PairwiseSubject",
     "Progress",
     "PendingAuthorization",
+    "PolicyDraft",
     "PolicyVersion",
     "PushedRequest",
     "Receipt",

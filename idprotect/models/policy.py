@@ -1,4 +1,4 @@
-"""What administrators demanded, in versions, and the receipt of every decision."""
+"""What administrators demanded, in versions; what they may demand, as drafts; and the receipt of every decision."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect import clock
-from idprotect.models.base import Base, partial_index
+from idprotect.models.base import Base, new_id, partial_index
 
 
 class PolicyVersion(Base):
@@ -26,6 +26,26 @@ class PolicyVersion(Base):
     applied_at: Mapped[datetime] = mapped_column(default=clock.now)
     applied_by: Mapped[str] = mapped_column(String(256))
     note: Mapped[str] = mapped_column(Text, default="")
+
+
+class PolicyDraft(Base):
+    """Policies that are not in force: the text of a file, as far as somebody came with it.
+
+    :ivar based_on: the version in force that it was made from.
+    :ivar revision: grows with each save; whoever saves says which one they saw.
+    """
+
+    __tablename__ = "idprotect_policy_draft"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    text: Mapped[str] = mapped_column(Text)
+    based_on: Mapped[int]
+    revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    created_by: Mapped[str] = mapped_column(String(256))
+    saved_at: Mapped[datetime] = mapped_column(default=clock.now)
+    saved_by: Mapped[str] = mapped_column(String(256))
 
 
 class Receipt(Base):

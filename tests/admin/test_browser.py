@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from idprotect import clock, protection, triage, users
+from idprotect import clock, policy_drafts, protection, triage, users
 from idprotect.models import Receipt, RiskDetection, SignIn, session
 from tests.support.browser import NewPage, assert_clean
 from tests.support.world import (
     CHROME,
+    MFA_POLICY,
     OTHER_ADDRESS,
     PASSWORD,
     SIGN_IN_RISK_POLICY,
@@ -95,6 +96,9 @@ def come_in(page: Page, world: World, username: str = "eve") -> None:
 def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
     """Issue 4: one product with the sign-in pages, strict CSP, phone and desktop, AA contrast in light and dark."""
     page = new_page()
+    with busy.arranging():
+        text = USER_RISK_POLICY + MFA_POLICY
+        draft_id = policy_drafts.create("Second factor for all", text, 1, "ann-from-security").id
     come_in(page, busy)
     look(page, "console-overview")
     faint(page)
@@ -120,6 +124,9 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "policies/versions",
         "policies/versions/1",
         "policies/edit",
+        "drafts",
+        f"drafts/{draft_id}",
+        f"drafts/{draft_id}/discard",
         "policies/what-if?user=ada&sign_in_risk=high",
         "policies/state/user-risk/off",
         "policy/?name=sign-in-risk",
@@ -131,7 +138,7 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "application/secret?id=notes",
     ):
         page.goto(f"{busy.url}/admin/{path}")
-        look(page, f"console-{path.partition('?')[0].strip('/').replace('/', '-')}")
+        look(page, f"console-{path.partition('?')[0].strip('/').replace('/', '-').replace(draft_id, 'one')}")
         faint(page)
     for link, name in (("Sign-in log", "sign-in"), ("Users", "user"), ("Audit log", "event")):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=link, exact=True).click()

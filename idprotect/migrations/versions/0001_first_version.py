@@ -309,6 +309,20 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "idprotect_policy_draft",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("based_on", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(length=256), nullable=False),
+        sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("saved_by", sa.String(length=256), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+    )
+    op.create_table(
         "idprotect_policy_version",
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
@@ -730,6 +744,7 @@ def downgrade() -> None:
 
     op.drop_table("idprotect_pushed_request")
     op.drop_table("idprotect_policy_version")
+    op.drop_table("idprotect_policy_draft")
     with op.batch_alter_table("idprotect_pending_authorization", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_pending_authorization_expires_at"))
 
