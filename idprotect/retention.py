@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 
 from idprotect import audit_chain, clock, counts
 from idprotect.browser import DEVICE_LIFETIME
@@ -13,6 +13,7 @@ from idprotect.models import (
     Device,
     DeviceGrant,
     InitialAccessToken,
+    PairwiseSubject,
     PendingAuthorization,
     PushedRequest,
     Receipt,
@@ -23,6 +24,7 @@ from idprotect.models import (
     Throttle,
     Token,
     UsedJwt,
+    User,
     rows_changed,
     session,
 )
@@ -64,6 +66,7 @@ def _expired() -> dict[str, int]:
                 or_(Throttle.blocked_until.is_(None), Throttle.blocked_until < now),
             )
         ),
+        "pairwise_subjects": rows_changed(delete(PairwiseSubject).where(_is_nobody(), ~_is_waited_for())),
         "deliveries": rows_changed(
             delete(Delivery).where(
                 Delivery.created_at < now - timedelta(days=settings().keep_deliveries_days),
@@ -71,6 +74,17 @@ def _expired() -> dict[str, int]:
             )
         ),
     }
+
+
+def _is_nobody() -> ColumnElement[bool]:
+    """Whether the user of a pairwise subject was deleted."""
+    return ~exists().where(User.id == PairwiseSubject.user_id)
+
+
+def _is_waited_for() -> ColumnElement[bool]:
+    """Whether an application will still be told of its user, by that subject: without it, it would be a new one."""
+    about = Delivery.content["user_id"].as_string()
+    return exists().where(Delivery.due_at.is_not(None), about == PairwiseSubject.user_id)
 
 
 def _history() -> dict[str, int]:

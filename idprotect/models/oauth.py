@@ -299,7 +299,7 @@ class PushedRequest(Base):
 
 
 class PairwiseSubject(Base):
-    """By what the applications of one sector know a user (OIDC Core section 8.1); it stays when the user is deleted."""
+    """By what the applications of one sector know a user (OIDC Core section 8.1), until they were told of the end."""
 
     __tablename__ = "idprotect_pairwise_subject"
 

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from sqlalchemy import select
 
-from idprotect import clients, protection, sessions
+from idprotect import clients, protection, retention, sessions, users
 from idprotect.deliveries import WAITS, claim
-from idprotect.models import Delivery, SignIn, session
+from idprotect.models import Delivery, PairwiseSubject, SignIn, session
 from idprotect.registration import Registration
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import PUBLIC, _is_allowed, post_form
@@ -285,6 +286,31 @@ def logout_claims(server: Server, listener: Listener, number: int = -1) -> dict[
     token = jwt.decode(received["logout_token"], server.keys(), ["RS256"])
     assert token.header["typ"] == "logout+jwt"
     return dict(token.claims)
+
+
+def test_a_deleted_user_is_told_of_by_the_known_subject_which_is_then_forgotten(
+    server: Server, listener: Listener, signed_in: Person
+) -> None:
+    """OIDC Core 8, section 11: nothing that leads to a person stays, once the application was told of the end."""
+    uris = ("https://private.example/cb",)
+    private = server.application(
+        subject_type="pairwise", redirect_uris=uris, backchannel_logout_uri=listener.url
+    )
+    known = private.claims(private.tokens(signed_in)["id_token"])["sub"]
+    kept = server.person().sign_in()
+    private.tokens(kept)
+    server.act(users.delete, signed_in.username, "admin", "gone")
+
+    def remembered() -> set[str]:
+        with server.arranging():
+            retention.purge()
+            return set(session().scalars(select(PairwiseSubject.user_id)))
+
+    both = {signed_in.user_id, kept.user_id}
+    assert remembered() & both == both
+    deliver(server)
+    assert logout_claims(server, listener)["sub"] == known
+    assert remembered() & both == {kept.user_id}
 
 
 def test_an_application_is_told_that_its_user_signed_out(
