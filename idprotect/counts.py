@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -179,7 +179,7 @@ def _decayed(at: float, period: int, half_life: float) -> float:
 
 
 def _sum(stored: Count, pending: Count, at: float) -> Count:
-    now = replace(pending)  # a copy: others read it
+    now = copy(pending)  # others read it
     now.move_to(at)
     for name in (*SLOW_COUNTS, *FAST_COUNTS):
         setattr(stored, name, getattr(stored, name) + getattr(now, name))

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from msgspec import Struct
+
 from idprotect.replay.counts import BoundedCounts
 from idprotect.replay.profiles import Profiles
 from idprotect.replay.standing import EventId, Standings
@@ -59,8 +61,7 @@ class Judged:
         return self.signals.attempt
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True, gc=False):
     """What a verdict may be about.
 
     :param attempt: None where it ended well: then it has taught all that it can.

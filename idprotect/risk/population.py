@@ -7,6 +7,8 @@ NDSS 2019, on what the ratio of failures to successes tells of a subset of the t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+
 from idprotect.risk.attempt import Attempt, Kind, Result
 from idprotect.risk.levels import RiskLevel
 from idprotect.risk.outcome import ended_well
@@ -19,8 +21,7 @@ Key = tuple[str, str]
 TOTAL: Key = ("all", "")
 
 
-@dataclass(slots=True)
-class Count:
+class Count(Struct, gc=False):
     """Decayed counts of one value, at one moment.
 
     :ivar ok: successes that ended well; half-life :data:`SLOW`.
@@ -59,8 +60,7 @@ class Count:
         self.burst_accounts += change.accounts
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What one outcome adds to the count of one value."""
 
     key: Key

@@ -1,12 +1,15 @@
 """What is habitual for one user: learnt from sign-ins that ended well, bounded, and forgotten when it grows old.
 
-Addresses are kept as pseudonyms only. A profile is a value: the caller reads it, lets it learn, and stores it.
+Addresses are kept as pseudonyms only. A profile is a value: the caller reads it, lets it learn, and stores it
+(:mod:`idprotect.risk.stored_profile`): without the names of fields, so a new field goes last, with a default.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
 
 from idprotect.risk.attempt import Attempt, Kind
 from idprotect.risk.network import Location
@@ -59,8 +62,7 @@ class Learning:
         return now - profile.learnt_at > self.inactive_days * DAY
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct, array_like=True, gc=False):
     """How often a value was seen, first and last (seconds since 1970)."""
 
     count: int
@@ -68,8 +70,7 @@ class Seen:
     last: float
 
 
-@dataclass(slots=True)
-class Point:
+class Point(Struct, array_like=True, gc=False):
     """Where and when somebody was."""
 
     at: float
@@ -98,8 +99,7 @@ class Point:
         )
 
 
-@dataclass(slots=True)
-class Device:
+class Device(Struct, array_like=True, gc=False):
     """A browser that holds one of our device cookies, or a session's cookie, as it was seen last.
 
     :ivar at_risk: of a session: it was let in at risk, and may be somebody else's.
@@ -126,8 +126,7 @@ class Device:
         return f"{self.family}/{self.system}"
 
 
-@dataclass(slots=True)
-class Failure:
+class Failure(Struct, array_like=True, gc=False):
     """One wrong password on this account."""
 
     at: float
@@ -136,8 +135,7 @@ class Failure:
     exact: str
 
 
-@dataclass(slots=True)
-class Profile:
+class Profile(Struct, array_like=True):
     """What is remembered of one user.
 
     :ivar since: when learning began (again); None before anything was learnt.

@@ -1,11 +1,13 @@
 """What is learnt of a user, what is forgotten, and what nobody else can teach."""
 
 import json
-from dataclasses import asdict, replace
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from idprotect.risk import (
     Attempt,
@@ -225,7 +227,7 @@ def test_a_session_that_moved_and_was_let_through_is_known_there() -> None:
 def test_a_sign_in_let_in_at_low_teaches_nothing_until_it_is_cleared() -> None:
     """2.1: its session is recognised; its network, browser and device are not."""
     profile = ada()
-    before = asdict(profile)
+    before = asdict(deepcopy(profile))
     learn(profile, stranger(), Result.SUCCESS, RiskLevel.LOW, LEARNING, device="new", session="s")
     after = asdict(profile)
     assert set(after["sessions"]) == {"s"}
@@ -313,6 +315,17 @@ def test_a_profile_survives_being_stored(life: list[tuple[Attempt, Result, RiskL
         learn(profile, tried, result, level, LEARNING, device=f"d{number}", session=f"s{number}")
     profile.confirm(attempt(asn=None))
     assert stored_profile.load(json.loads(json.dumps(stored_profile.dump(profile)))) == profile
+    assert stored_profile.unpack(stored_profile.pack(profile)) == profile
+
+
+def test_a_profile_that_was_stored_with_fewer_fields_is_read_with_their_defaults() -> None:
+    profile = ada()
+    profile.compromised_at = AT
+    stored = stored_profile.dump(profile)
+    (device,) = stored[8].values()
+    assert (stored.pop(), device.pop()) == (AT, False), "the last fields of a profile and of a browser"
+    profile.compromised_at = None
+    assert stored_profile.load(stored) == profile
 
 
 @given(strangers)
