@@ -55,15 +55,13 @@ _USE_CODE = (
     .values(used_at=bindparam("now"))
 )
 _REFRESH = select(_tokens).where(_tokens.c.refresh_hash == bindparam("hash"))
-_USE_REFRESH = (
-    update(_tokens)
-    .where(
-        _tokens.c.id == bindparam("token_id"),
-        _tokens.c.refresh_used_at.is_(None),
-        _tokens.c.revoked_at.is_(None),
-    )
-    .values(refresh_used_at=bindparam("now"))
+_THIS_REFRESH = update(_tokens).where(
+    _tokens.c.id == bindparam("token_id"),
+    _tokens.c.refresh_used_at.is_(None),
+    _tokens.c.revoked_at.is_(None),
 )
+_USE_REFRESH = _THIS_REFRESH.values(refresh_used_at=bindparam("now"))
+_KEEP_REFRESH = _THIS_REFRESH.values(refresh_expires_at=bindparam("idle_until"))
 
 
 class Pkce(CodeChallenge):  # type: ignore[misc]
@@ -180,10 +178,18 @@ def _granted_claims(request: ProtocolRequest) -> dict[str, list[str]]:
 
 
 class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc]
-    """The refresh grant (RFC 6749 section 6) with rotation; reuse kills the family (RFC 9700 section 4.14)."""
+    """The refresh grant (RFC 6749 section 6) with rotation; reuse kills the family (RFC 9700 section 4.14).
 
-    INCLUDE_NEW_REFRESH_TOKEN = True
+    Where FAPI 2.0 holds, a refresh token is kept instead (section 5.3.2.1): it is of no use without the client's keys,
+    and a client that missed an answer goes on with the one that it has.
+    """
+
     request: ProtocolRequest
+
+    @property
+    def INCLUDE_NEW_REFRESH_TOKEN(self) -> bool:
+        """Whether it is rotated, by Authlib's name."""
+        return not self.request.client.is_held_to_fapi
 
     def authenticate_refresh_token(self, refresh_token: str) -> "StoredToken | None":
         """Find a refresh token that can still be used."""
@@ -203,13 +209,23 @@ class RefreshTokenGrant(Issuing, grants.RefreshTokenGrant):  # type: ignore[misc
         return StoredToken(row) if alive else None
 
     def authenticate_user(self, refresh_token: "StoredToken") -> UserFacts | None:
-        """Ask the gate first, so that a refused refresh token works again after recovery; then rotate it."""
+        """Ask the gate first, so that a refused refresh token works again after recovery; then rotate or keep it."""
         user = ask_gate(refresh_token, self.request.client, Endpoint.REFRESH)
-        if run(_USE_REFRESH, token_id=refresh_token.id, now=clock.now()).rowcount != 1:
+        if not self._take(refresh_token):
             session().rollback()  # of the receipt, and of the lock on a row that another waits for
             self.authenticate_refresh_token(self.request.form["refresh_token"])  # used, or revoked?
             raise InvalidGrantError()
         return user
+
+    def _take(self, refresh_token: "StoredToken") -> bool:
+        """Use a refresh token up, or keep it for as long again; tell whether it was still there."""
+        now = clock.now()
+        if self.INCLUDE_NEW_REFRESH_TOKEN:
+            taken = run(_USE_REFRESH, token_id=refresh_token.id, now=now)
+        else:
+            idle_until = now + timedelta(seconds=settings().refresh_token_idle)
+            taken = run(_KEEP_REFRESH, token_id=refresh_token.id, idle_until=idle_until)
+        return bool(taken.rowcount == 1)
 
     def revoke_old_credential(self, refresh_token: "StoredToken") -> None:
         """Already done, before the new one was made."""

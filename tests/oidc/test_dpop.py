@@ -19,7 +19,7 @@ from werkzeug.datastructures import Headers
 
 from idprotect.resource_server import JwtAccessTokens
 from tests.oidc.server import VERIFIER, Application, Person, Server, basic, error_of
-from tests.oidc.signing import KEY, LEFT_OUT, STRANGER, Key, sign
+from tests.oidc.signing import KEY, LEFT_OUT, STRANGER, Key, assertion, sign
 from tests.oidc.test_client_credentials import service
 from tests.oidc.test_private_key_jwt import EDWARDS, JSON, RSA, signed_by_hand
 
@@ -253,6 +253,33 @@ def test_a_pushed_request_with_a_bad_proof_is_refused(application: Application) 
     once = proof(htu=PAR)
     assert pushed(application, once).status_code == 201
     assert error_of(pushed(application, once)) == refused
+
+
+def test_fapi_keeps_a_refresh_token(server: Server, signed_in: Person) -> None:
+    """C021, FAPI2SPFinalRefreshToken; FAPI 2.0 5.3.2.1: not rotated, good as long as it is used, and revoked as any."""
+    application = server.application(
+        token_endpoint_auth_method="private_key_jwt",
+        require_pushed_authorization_requests=True,
+        dpop_bound_access_tokens=True,
+    )
+
+    def ask(**form: str) -> Any:
+        return server.send("POST", "/token", {**assertion(application), **form}, {"DPoP": proof()})
+
+    reference = application.post("/par", **application.request()).get_json()["request_uri"]
+    query = urlencode({"client_id": application.id, "request_uri": reference})
+    code = signed_in.go(f"/authorize?{query}").answer["code"]
+    redeemed = {"code": code, "redirect_uri": application.redirect_uri, "code_verifier": VERIFIER}
+    kept = ask(grant_type="authorization_code", **redeemed).get_json()["refresh_token"]
+    for _ in range(3):
+        server.clock.move(days=20)
+        answer = ask(grant_type="refresh_token", refresh_token=kept)
+        assert answer.status_code == 200, answer.text
+        assert "refresh_token" not in answer.get_json()
+        assert application.introspect(answer.get_json()["access_token"])["active"]
+    application.post("/revoke", token=kept)
+    assert not application.introspect(answer.get_json()["access_token"])["active"]
+    assert error_of(ask(grant_type="refresh_token", refresh_token=kept)) == (400, "invalid_grant")
 
 
 def test_a_resource_server_reads_the_key(server: Server, signed_in: Person) -> None:
