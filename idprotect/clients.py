@@ -48,7 +48,7 @@ def create(
     _check_sector(registration)
     issued = (secret or secrets.token_urlsafe(32)) if registration.has_secret else None
     client = Client(id=client_id or new_id(), secret_hash=sha256(issued) if issued else None)
-    _store(client, registration)
+    fill(client, registration)
     session().add(client)
     session().flush()
     audit.record(
@@ -99,7 +99,7 @@ def change(
         registration.redirect_uris,
     ):
         _check_sector(registration)
-    _store(client, registration)
+    fill(client, registration)
     if not by_itself:
         client.registration_token_hash = None
     after = registration_of(client)
@@ -175,7 +175,7 @@ def set_enabled(client: Client, enabled: bool, by: str, reason: str = "") -> Non
     )
 
 
-def _store(client: Client, registration: Registration) -> None:
+def fill(client: Client, registration: Registration) -> None:
     """Put a registration into its columns."""
     for field in Registration.__dataclass_fields__:
         value: Any = getattr(registration, field)

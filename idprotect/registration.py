@@ -24,6 +24,8 @@ OWN_SCOPES = {
     "idprotect:administer": "do every act, as an administrator, also to people with a role",
     "idprotect:policies.read": "read and check policies, and ask what they would do",
     "idprotect:policies.write": "put policies into force",
+    "idprotect:applications.read": "read how applications are registered",
+    "idprotect:applications.write": "register and change applications, with no more of our scopes than it has itself",
     "idprotect:audit.read": "read the audit log",
     SIGNALS: "hear, as signed events, what happens to the people who signed in to it (Shared Signals)",
     INTROSPECT: "ask what any access token is worth, as an API does that is sent them",

@@ -11,7 +11,17 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from idprotect import notifications, pages
-from idprotect.api import acts, document, findings, policies, policy_changes, problems, risk
+from idprotect.api import (
+    acts,
+    applications,
+    document,
+    findings,
+    locations,
+    policies,
+    policy_changes,
+    problems,
+    risk,
+)
 from idprotect.api.problems import Problem
 from idprotect.api.routes import Route, not_found
 from idprotect.models import session
@@ -26,6 +36,8 @@ ROUTES: Sequence[Route] = (
     *acts.ROUTES,
     *policies.ROUTES,
     *policy_changes.ROUTES,
+    *locations.ROUTES,
+    *applications.ROUTES,
     findings.FINDINGS,
 )
 

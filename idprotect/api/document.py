@@ -29,6 +29,7 @@ TAGS = {
     "sign-ins": "Sign-ins and sessions.",
     "receipts": "Decisions, with everything they were made from.",
     "policies": "Conditional access.",
+    "applications": "Clients: how they are registered, and their secrets.",
     "audit": "What happened, and who did it.",
     "findings": "What other systems found out.",
 }
@@ -89,7 +90,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     ]
     if not route.precondition:
         return in_path + in_query
-    about = "The ETag of the policies that were read."
+    about = "The ETag of what was read."
     header = {"name": "If-Match", "in": "header", "required": True, "description": about}
     return [*in_path, *in_query, {**header, "schema": {"type": "string"}}]
 

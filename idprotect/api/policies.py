@@ -93,30 +93,22 @@ def _what_if(call: Call) -> Response:
     return jsonify(what_if(policy_set, facts).to_dict())
 
 
-def tried(change: Callable[[], Result]) -> Result:
+def tried(
+    change: Callable[[], Result], pointer: Callable[[str], str] = lambda _problem: "/document"
+) -> Result:
+    """Return what a change comes to.
+
+    :param pointer: which member of the body a rule is about.
+    :raises Problem: when other policies are in force meanwhile, or a rule is broken.
+    """
     try:
         return change()
     except PoliciesChanged:
         raise Problem(HTTPStatus.PRECONDITION_FAILED, "Other policies are in force by now.") from None
     except PolicyError as error:
-        problems = [("/document", problem) for problem in error.problems]
+        problems = [(pointer(problem), problem) for problem in error.problems]
         detail = "The policies are not valid."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=problems) from None
-
-
-def _named_locations(_call: Call) -> Response:
-    """Answer with the named locations in force."""
-    return jsonify(
-        items=[
-            {
-                "name": location.name,
-                "networks": [str(network) for network in location.networks],
-                "countries": sorted(location.countries),
-                "trusted": location.trusted,
-            }
-            for location in policies.current().locations
-        ]
-    )
 
 
 def _stored(row: PolicyVersion) -> dict[str, Any]:
@@ -227,18 +219,5 @@ ROUTES = (
             )
         },
         body=QUESTION,
-    ),
-    _route(
-        "GET",
-        "/named-locations",
-        "listNamedLocations",
-        "The named locations in force; they change with the document.",
-        _named_locations,
-        {
-            200: Answer(
-                "All of them.",
-                shaped(items=several(shaped(name=TEXT, networks=TEXTS, countries=TEXTS, trusted=TRUTH))),
-            )
-        },
     ),
 )

@@ -20,6 +20,7 @@ from idprotect.errors import NotFound
 from idprotect.models import session
 
 WRITE = "idprotect:policies.write"
+Pointer = Callable[[str], str]
 NOTE = Member(Text(500, may_be_empty=True), "What the version is about.")
 APPLIED = {200: Answer("It is in force.", shaped(version=NUMBER, warnings=TEXTS), IN_FORCE)}
 
@@ -27,7 +28,7 @@ APPLIED = {200: Answer("It is in force.", shaped(version=NUMBER, warnings=TEXTS)
 def _put(call: Call) -> Response:
     """Put a document into force."""
     body = call.body
-    return _change(
+    return change(
         lambda based_on: policies.apply(
             body["document"],
             call.actor.name,
@@ -42,7 +43,7 @@ def _roll_back(call: Call) -> Response:
     """Put an older version into force again."""
     body = call.body
     try:
-        return _change(
+        return change(
             lambda based_on: policies.roll_back(
                 call.actor.name,
                 body["version"],
@@ -64,17 +65,30 @@ def _emergency(call: Call) -> Response:
     return no_content()
 
 
-def _change(change: Callable[[int], PolicySet]) -> Response:
-    applied = tried(lambda: change(_expected_version()))
+def change(
+    carry_out: Callable[[int], PolicySet], pointer: Pointer = lambda _problem: "/document"
+) -> Response:
+    """Change the policies that the request says it has read, and answer with what is in force then.
+
+    :param carry_out: takes the version that the change is made from.
+    :param pointer: which member of the body a rule is about.
+    """
+    force = tried(lambda: carry_out(expected_version()), pointer)
     session().commit()
-    response = jsonify(version=applied.version, warnings=list(applied.warnings))
-    response.set_etag(str(applied.version))
+    return applied(force)
+
+
+def applied(force: PolicySet) -> Response:
+    """Answer with the version in force."""
+    response = jsonify(version=force.version, warnings=list(force.warnings))
+    response.set_etag(str(force.version))
     return response
 
 
-def _expected_version() -> int:
+def expected_version(any_will_do: bool = False) -> int:
     """Return the version in force when the request says that it is about that one.
 
+    :param any_will_do: nothing would change, so that another version may be in force by now.
     :raises Problem: 428 when it says nothing, 412 when it is about another one.
     """
     newest = policies.newest_version()
@@ -82,7 +96,7 @@ def _expected_version() -> int:
         raise Problem(
             HTTPStatus.PRECONDITION_REQUIRED, "If-Match is needed: the ETag of the policies as read."
         )
-    if not request.if_match.contains(str(newest)):
+    if not any_will_do and not request.if_match.contains(str(newest)):
         raise Problem(HTTPStatus.PRECONDITION_FAILED, "Other policies are in force by now.")
     return newest
 

@@ -143,6 +143,23 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A JSON object within another: these members and no others."""
+
+    members: Mapping[str, "Member"]
+
+    def schema(self) -> Schema:
+        """Return it as JSON Schema."""
+        return Body(self.members).schema()
+
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value."""
+        if not isinstance(value, dict):
+            return "must be an object"
+        return "; ".join(f"{name} {why}" for name, why in Body(self.members).problems(value)) or None
+
+
+@dataclass(frozen=True)
 class Member:
     """One member of a body, or one parameter."""
 

@@ -1,5 +1,6 @@
 """The API for programs: what administrators read and do, by an application's own token."""
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -79,7 +80,7 @@ def person(server: Server) -> Person:
 def path_of(route: Any) -> str:
     """Return an address of a route, of nothing that is there."""
     path: str = route.path
-    for name in ("user_id", "sign_in_id", "detection_id", "number", "version"):
+    for name in ("user_id", "sign_in_id", "detection_id", "number", "version", "client_id", "name"):
         path = path.replace(f"{{{name}}}", "1")
     return path
 
@@ -226,8 +227,9 @@ def test_nothing_secret_is_ever_told(server: Server) -> None:
         if route.method == "GET"
     )
     assert person.username in said
-    for word in ("hash", "secret", "$argon2", "cookie", caller.token):
-        assert word not in said.replace("client:secret", ""), word
+    names = re.compile("client:secret|client_secret_basic|rotate-secret")
+    for word in ("hash", "secret", "$argon2", "cookie", caller.token, caller.application.secret):
+        assert word not in names.sub("", said), word
 
 
 # Acting

@@ -71,6 +71,8 @@ def ids(server: Server) -> dict[str, Any]:
             "detection_id": session.query(RiskDetection.id).first()[0],
             "number": session.query(Receipt.id).first()[0],
             "version": 1,
+            "client_id": service(server).id,
+            "name": "office",
         }
 
 
