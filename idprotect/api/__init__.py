@@ -1,4 +1,4 @@
-"""The interface for other systems: JSON, bearer tokens instead of cookies, errors by RFC 9457.
+"""The interface for other systems: JSON, access tokens instead of cookies, errors by RFC 9457.
 
 :data:`ROUTES` is the whole of it: what answers, who may ask, and the OpenAPI document are all made of that table.
 """

@@ -12,7 +12,7 @@ from idprotect.version import __version__
 #: What a status of a problem means.
 PROBLEMS = {
     400: "The request makes no sense.",
-    401: "There is no token, or it is not valid (RFC 6750).",
+    401: "There is no token, it is not valid (RFC 6750), or it lacks the proof of its key (RFC 9449).",
     403: "The token does not allow this.",
     404: "There is no such thing.",
     409: "As things stand this cannot be done.",

@@ -17,6 +17,7 @@ from idprotect.keys import sha256
 from idprotect.models import Bare, Client, ClientRules, Token, run, session, split, table_of
 from idprotect.oidc import clients
 from idprotect.oidc.issuing import Issuing
+from idprotect.oidc.presentation import Presentation
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.registration import CLIENT_CREDENTIALS, CONFIDENTIAL_METHODS, OWN_SCOPES
 from idprotect.runtime import settings
@@ -126,14 +127,13 @@ class ClientToken:
         }
 
 
-def presented(authorization: str) -> ClientToken | None:
-    """Return the active token that an ``Authorization`` header bears (RFC 6750 section 2.1).
+def presented(presentation: Presentation) -> ClientToken | None:
+    """Return the token that a request presents, if it is good. Commits.
 
-    One that is bound to a key is none: no proof is read here, and without it anybody may have stolen it.
+    :raises InvalidDpopProof: for a token that is good, with a proof that is not.
     """
-    scheme, _, value = authorization.partition(" ")
-    token = find(value.strip()) if scheme.lower() == "bearer" else None
-    return token if token is not None and token.active and token.token.jkt is None else None
+    token = find(presentation.value) if presentation.value is not None else None
+    return token if token is not None and token.active and presentation.proves(token.token.jkt) else None
 
 
 def find(value: str) -> ClientToken | None:

@@ -11,6 +11,8 @@ from flask import Response, abort, jsonify, request
 
 from idprotect.models import Client, SignalStream, session
 from idprotect.oidc import client_credentials
+from idprotect.oidc.dpop import InvalidDpopProof
+from idprotect.oidc.presentation import Presentation, present
 from idprotect.registration import SIGNALS
 from idprotect.shared_signals import streams, telling
 from idprotect.shared_signals.streams import MIN_VERIFICATION_INTERVAL, InvalidStream, StreamExists, TooOften
@@ -129,11 +131,15 @@ def _named(wanted: Any) -> str | None:
 
 def _answer(respond: Callable[[Client], Answer]) -> Response:
     """Answer an application that has a token for this, in JSON; nothing is half done when it fails."""
-    token = client_credentials.presented(request.headers.get("Authorization", ""))
+    presentation = present(request)
+    try:
+        token = client_credentials.presented(presentation)
+    except InvalidDpopProof as error:
+        return _refused(401, error.error, presentation)
     if token is None:
-        return _error(401, "invalid_token")
+        return _refused(401, "invalid_token", presentation)
     if not token.allows(SIGNALS):
-        return _error(403, "insufficient_scope")
+        return _refused(403, "insufficient_scope", presentation)
     try:
         status_code, document = respond(session().get_one(Client, token.client.id))
         session().commit()
@@ -151,12 +157,16 @@ def _answer(respond: Callable[[Client], Answer]) -> Response:
     return response
 
 
+def _refused(status_code: int, why: str, presentation: Presentation) -> Response:
+    response = _error(status_code, why)
+    response.headers["WWW-Authenticate"] = presentation.challenge(error=why)
+    return response
+
+
 def _error(status_code: int, why: str) -> Response:
     session().rollback()
     response = jsonify(error=why)
     response.status_code = status_code
-    if status_code in (401, 403):
-        response.headers["WWW-Authenticate"] = f'Bearer error="{why}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 

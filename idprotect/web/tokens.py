@@ -9,12 +9,12 @@ from flask import Response, json, jsonify, request
 
 from idprotect import standard_claims
 from idprotect.errors import EvaluationError, TooManyAttempts
-from idprotect.keys import ALGORITHMS
 from idprotect.models import session
-from idprotect.oidc import dpop, metadata, pushed_requests, subjects, tokens
+from idprotect.oidc import metadata, pushed_requests, subjects, tokens
 from idprotect.oidc import requests as protocol
 from idprotect.oidc.dpop import InvalidDpopProof
 from idprotect.oidc.id_token import signed_userinfo, user_claims
+from idprotect.oidc.presentation import Presentation, present
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
 from idprotect.runtime import runtime
@@ -65,23 +65,19 @@ def revoke() -> Response:
 
 def userinfo() -> Response:
     """Claims about the user of an access token (OIDC Core section 5.3)."""
-    scheme, value = _presented()
-    if value is None:
-        return _challenge(401, None)
-    presented = tokens.find(value)
-    if presented is None or presented.is_refresh or not presented.active:
-        return _challenge(401, "invalid_token", scheme)
+    presentation = _presented()
+    if presentation.value is None:
+        return Response(status=401, headers={"WWW-Authenticate": presentation.challenge()})
+    presented = tokens.find(presentation.value)
     try:
-        bound_to = dpop.check(_proofs(), request.method, "/userinfo", value) if scheme == "DPoP" else None
+        is_good = presented is not None and not presented.is_refresh and presented.active
+        if presented is None or not is_good or not presentation.proves(presented.token.jkt):
+            return _refused(401, "invalid_token", presentation)
     except InvalidDpopProof as error:
-        return _challenge(401, error.error, scheme)
-    if presented.token.jkt != bound_to:
-        return _challenge(
-            401, "invalid_token", scheme
-        )  # nobody uses it without the key, or another (section 7.1)
+        return _refused(401, error.error, presentation)
     token = presented.token
     if "openid" not in token.scope.split():
-        return _challenge(403, "insufficient_scope", scheme)
+        return _refused(403, "insufficient_scope", presentation)
     by_scope = standard_claims.of_scopes(token.scope.split())
     claims = user_claims(presented.user, by_scope.union(token.claims.get("userinfo", ())))
     claims["sub"] = subjects.of(presented.client, presented.user.id)
@@ -90,21 +86,13 @@ def userinfo() -> Response:
     return jsonify(claims)
 
 
-def _presented() -> tuple[str, str | None]:
-    """Return scheme and access token of a request: of its header, or of a form; never of the query.
-
-    RFC 6750 section 2, RFC 9449 section 7.1.
-    """
-    name, _, value = request.headers.get("Authorization", "").partition(" ")
-    scheme = {"bearer": "Bearer", "dpop": "DPoP"}.get(name.lower())
+def _presented() -> Presentation:
+    """Return the access token of a request: of its header, or of a form, not of both (RFC 6750 section 2)."""
     sent = request.form.getlist("access_token") if request.method == "POST" else []
-    if "Authorization" in request.headers:
-        return scheme or "Bearer", (value.strip() or None) if scheme and not sent else None
-    return "Bearer", (sent[0] or None) if len(sent) == 1 else None
-
-
-def _proofs() -> list[str]:
-    return request.headers.getlist("DPoP")
+    if not sent:
+        return present(request)
+    is_alone = len(sent) == 1 and "Authorization" not in request.headers
+    return Presentation(request, "Bearer", (sent[0] or None) if is_alone else None)
 
 
 def jwks() -> Response:
@@ -143,12 +131,10 @@ def _answer(respond: Callable[[Any], Response]) -> Response:
     return response
 
 
-def _challenge(status: int, error: str | None, scheme: str = "Bearer") -> Response:
-    """Answer without a usable token (RFC 6750 section 3, RFC 9449 section 7.1)."""
-    response = _error(status, error) if error else Response(status=status)
-    said = [f'error="{error}"'] if error else []
-    said += [f'algs="{" ".join(ALGORITHMS)}"'] if scheme == "DPoP" else []
-    response.headers["WWW-Authenticate"] = " ".join((scheme, ", ".join(said))).strip()
+def _refused(status: int, error: str, presentation: Presentation) -> Response:
+    """Answer a token that is not good for this."""
+    response = _error(status, error)
+    response.headers["WWW-Authenticate"] = presentation.challenge(error=error)
     return response
 
 

@@ -302,19 +302,45 @@ def test_a_resource_server_reads_the_key(server: Server, signed_in: Person) -> N
         api.authenticate_token(token)
 
 
-def test_a_client_s_own_token_is_bound_and_no_bearer_token_of_our_interface(server: Server) -> None:
-    """O 9449 7: our interface takes bearer tokens alone, so it refuses a bound one."""
+@pytest.mark.parametrize(
+    ("method", "path", "right"), [("POST", "/api/v1/findings", 422), ("GET", "/ssf/stream", 200)]
+)
+def test_our_own_interfaces_take_a_bound_token_with_its_proof(
+    server: Server, method: str, path: str, right: int
+) -> None:
+    """C012, O 9449 7: the key that it is bound to, for this request, once; else it is worth nothing."""
     scope = "idprotect:findings idprotect:signals"
     siem = service(server, scope=scope)
-    answer = post(siem, proof(), grant_type="client_credentials", scope=scope).get_json()
-    assert answer["token_type"] == "DPoP"
-    assert siem.introspect(answer["access_token"])["cnf"] == {"jkt": KEY.thumbprint()}
-    headers = {"Authorization": f"Bearer {answer['access_token']}"}
-    assert (
-        server.send("POST", "/api/v1/findings", "{}", headers, content_type="application/json").status_code
-        == 401
+    bound, other, bearer = (
+        post(siem, *proofs, grant_type="client_credentials", scope=scope).get_json()["access_token"]
+        for proofs in ((proof(),), (proof(),), ())
     )
-    assert server.send("GET", "/ssf/stream", headers=headers).status_code == 401
+    assert siem.introspect(bound)["cnf"] == {"jkt": KEY.thumbprint()}
+
+    def ask(token: str, *proofs: str, scheme: str = "DPoP") -> tuple[int, str]:
+        headers = Headers([("Authorization", f"{scheme} {token}"), *[("DPoP", value) for value in proofs]])
+        body = {"data": "{}", "content_type": "application/json"} if method == "POST" else {}
+        client = server.front.test_client(use_cookies=False)
+        answer = client.open(path, method=method, headers=headers, base_url="https://id.example", **body)
+        return answer.status_code, answer.headers.get("WWW-Authenticate", "")
+
+    def proved(token: str, **changes: Any) -> str:
+        return proof(f"https://id.example{path}", **{"htm": method, "ath": ath(token), **changes})
+
+    once = proved(bound)
+    assert ask(bound, once)[0] == right
+    for bad in ((once,), (), (proved(other),), (proved(bound), proved(bound)), (proved(bound, htm="PUT"),)):
+        status, challenge = ask(bound, *bad)
+        assert (status, challenge.startswith('DPoP error="invalid_dpop_proof", algs="')) == (401, True), bad
+    for status, challenge in (
+        ask(bound, scheme="Bearer"),
+        ask(bound, proved(bound), scheme="Bearer"),
+        ask(bound, proved(bound, key=STRANGER)),
+        ask(bearer, proved(bearer)),
+    ):
+        assert (status, 'error="invalid_token"' in challenge) == (401, True)
+    assert ask(bearer, scheme="Bearer")[0] == right
+    assert ask("", scheme="DPoP")[0] == ask(bearer, scheme="Basic")[0] == 401
 
 
 def test_dpop_is_announced(server: Server) -> None:
