@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from idprotect import clock
 from idprotect.errors import IDProtectError
 from idprotect.models import Delivery, add, new_id, rows_changed, session
-from idprotect.senders import SendError
+from idprotect.senders import Gone, SendError
 
 log = logging.getLogger("idprotect.deliveries")
 
@@ -33,6 +33,9 @@ WAITS: Sequence[timedelta] = (
 CLAIM = timedelta(minutes=1)
 LONGEST_ANSWER = 128
 NOT_WANTED = "no longer wanted"
+#: Whoever takes longer to answer is slow, and gets no more of a worker's time than one part in so many.
+SLOW = timedelta(seconds=1)
+SHARE = 10
 
 
 class Held(IDProtectError):
@@ -51,14 +54,17 @@ class Kind:
     """One kind of delivery.
 
     :param prepare: reads what is needed, and returns what sends it without the database: the answer, for the log.
-        It raises SendError when it was not taken. None: nobody wants it any more. It may raise Held itself.
+        It raises SendError when it was not taken, Gone when it never will be. None: nobody wants it any more. It may
+        raise Held itself.
     :param taken: told after it was taken.
     :param given_up: told after the last try.
+    :param gone: told instead when there is no use in trying again.
     """
 
     prepare: Callable[[Delivery], Callable[[], str] | None]
     taken: Callable[[Delivery], None] = lambda _delivery: None
     given_up: Callable[[Delivery], None] = lambda _delivery: None
+    gone: Callable[[Delivery], None] = lambda _delivery: None
 
 
 def put(kind: str, recipient: str, content: Mapping[str, Any], *, due_at: datetime | None = None) -> str:
@@ -100,8 +106,9 @@ def claim() -> Delivery | None:
     """Take one delivery that is due, so that nobody else sends it meanwhile."""
     while True:
         now = clock.now()
-        due = select(Delivery).where(Delivery.due_at <= now).order_by(Delivery.due_at).limit(1)
-        delivery = session().scalar(due.execution_options(populate_existing=True))
+        # Of what waits for one recipient the oldest is tried again, until it is taken or given up.
+        due = select(Delivery).where(Delivery.due_at <= now).order_by(Delivery.due_at, Delivery.created_at)
+        delivery = session().scalar(due.limit(1).execution_options(populate_existing=True))
         if delivery is None:
             session().rollback()
             return None
@@ -114,10 +121,16 @@ def claim() -> Delivery | None:
 
 
 def send(kinds: Mapping[str, Kind], delivery: Delivery) -> bool:
-    """Send one that was claimed, and write down what came of it. Commits."""
-    kind = kinds[delivery.kind]
+    """Send one that was claimed, and write down what came of it. Commits.
+
+    A recipient that fails, or takes its time, holds no worker: what else is due for it waits, and others come first.
+    """
+    kind, began = kinds[delivery.kind], time.monotonic()
+    is_gone = False
     try:
         is_taken, answer = _try(kind, delivery)
+    except Gone as gone:
+        is_gone, is_taken, answer = True, False, str(gone)
     except Held as held:
         session().rollback()
         delivery.due_at, delivery.tries = held.until, delivery.tries - 1
@@ -127,13 +140,24 @@ def send(kinds: Mapping[str, Kind], delivery: Delivery) -> bool:
     if is_taken:
         delivery.delivered_at, delivery.due_at = clock.now(), None
         kind.taken(delivery)
-    elif answer == NOT_WANTED or delivery.tries > len(WAITS):
+        took = timedelta(seconds=time.monotonic() - began)
+        if took > SLOW:
+            _let_wait(delivery, clock.now() + (SHARE - 1) * took)
+    elif is_gone or answer == NOT_WANTED or delivery.tries > len(WAITS):
         delivery.due_at = None
-        kind.given_up(delivery)
+        (kind.gone if is_gone else kind.given_up)(delivery)
     else:
         delivery.due_at = clock.now() + WAITS[delivery.tries - 1]
+        _let_wait(delivery, delivery.due_at)
     session().commit()
     return is_taken
+
+
+def _let_wait(delivery: Delivery, until: datetime) -> None:
+    """Let all else that is due for the same recipient wait."""
+    same = (Delivery.recipient == delivery.recipient, Delivery.kind == delivery.kind)
+    others = update(Delivery).where(*same, Delivery.id != delivery.id, Delivery.due_at <= clock.now())
+    rows_changed(others.values(due_at=until))
 
 
 def _try(kind: Kind, delivery: Delivery) -> tuple[bool, str]:
@@ -143,7 +167,8 @@ def _try(kind: Kind, delivery: Delivery) -> tuple[bool, str]:
         call = kind.prepare(delivery)
         session().commit()  # nothing is held while the other side takes its time
         return (True, call()) if call is not None else (False, NOT_WANTED)
-    except Held:
+    except (Gone, Held):
+        session().rollback()
         raise
     except SendError as error:
         session().rollback()

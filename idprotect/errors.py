@@ -9,6 +9,7 @@
     │   ├── TooManyAttempts     a limit was reached; carries when to try again
     │   └── PhoneError          a telephone number cannot be used (phone.py)
     ├── SendError               a message could not be sent (senders)
+    │   └── Gone                and is not wanted any more (senders)
     ├── NotFound                a command or page names something that does not exist
     └── EvaluationError         risk or policies could not be evaluated: nothing may be issued
 

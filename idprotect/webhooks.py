@@ -8,6 +8,7 @@ told that was undone, and no sign-in waits for it.
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -17,7 +18,7 @@ from idprotect.audit import Event
 from idprotect.errors import InteractionError, NotFound
 from idprotect.models import AuditEvent, AuditHead, Delivery, User, Webhook, new_id, rows_changed, session
 from idprotect.runtime import reach, runtime, settings
-from idprotect.senders import SendError
+from idprotect.senders import Gone, SendError
 from idprotect.senders.outgoing import post
 from idprotect.senders.standard_webhooks import new_secret, signed
 
@@ -90,6 +91,11 @@ def put_test(hook: Webhook) -> str:
     """Put a trial into the outbox; return its id."""
     content = {"type": TEST, "timestamp": clock.now().isoformat(), "data": {"webhook": hook.id}}
     return deliveries.put(KIND, hook.id, content)
+
+
+def disabled() -> Sequence[Webhook]:
+    """Return the webhooks that hear nothing any more."""
+    return session().scalars(select(Webhook).where(Webhook.disabled_at.is_not(None))).all()
 
 
 def are_wanted() -> bool:
@@ -175,6 +181,8 @@ def _prepare(delivery: Delivery) -> Callable[[], str] | None:
 
     def send() -> str:
         status = post(url, headers, body, allowed)
+        if status == HTTPStatus.GONE:  # what Standard Webhooks lets a receiver say that wants no more
+            raise Gone(str(status))
         if not 200 <= status < 300:
             raise SendError(str(status))
         return str(status)
@@ -190,9 +198,23 @@ def _taken(delivery: Delivery) -> None:
 
 def _given_up(delivery: Delivery) -> None:
     """Disable a webhook that took nothing since this first came up; what waits for it goes out once it is enabled."""
+    hook = _not_told(delivery)
+    if hook is not None and (hook.taken_at is None or hook.taken_at < delivery.created_at):
+        _disable(hook, delivery.answer)
+
+
+def _gone(delivery: Delivery) -> None:
+    """Disable a webhook that wants no more."""
+    hook = _not_told(delivery)
+    if hook is not None:
+        _disable(hook, delivery.answer)
+
+
+def _not_told(delivery: Delivery) -> Webhook | None:
+    """Write down what was not delivered; return the webhook, if it still was to hear of it."""
     hook = session().get(Webhook, delivery.recipient)
     if hook is None or hook.disabled_at is not None:
-        return
+        return None
     audit.record(
         Event.WEBHOOK_NOT_DELIVERED,
         actor="system",
@@ -200,12 +222,15 @@ def _given_up(delivery: Delivery) -> None:
         delivery=delivery.id,
         answer=delivery.answer,
     )
-    if hook.taken_at is None or hook.taken_at < delivery.created_at:
-        hook.disabled_at, hook.disabled_why = clock.now(), delivery.answer
-        audit.record(Event.WEBHOOK_DISABLED, actor="system", webhook=hook.id, answer=delivery.answer)
+    return hook
 
 
-WEBHOOKS = deliveries.Kind(_prepare, _taken, _given_up)
+def _disable(hook: Webhook, why: str) -> None:
+    hook.disabled_at, hook.disabled_why = clock.now(), why
+    audit.record(Event.WEBHOOK_DISABLED, actor="system", webhook=hook.id, answer=why)
+
+
+WEBHOOKS = deliveries.Kind(_prepare, _taken, _given_up, _gone)
 
 
 def _secrets(hook: Webhook) -> list[str]:

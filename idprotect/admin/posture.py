@@ -7,9 +7,9 @@ from datetime import timedelta
 from flask import url_for
 from sqlalchemy import exists, select
 
-from idprotect import address_trust, clock, policies, users
+from idprotect import address_trust, clock, policies, users, webhooks, workloads
 from idprotect.conditional_access import Control, Policy, PolicyState
-from idprotect.models import Authenticator, SignIn, User, session
+from idprotect.models import Authenticator, Client, SignIn, User, session
 from idprotect.runtime import settings
 
 #: An administrator who was not here for so long may have left.
@@ -31,7 +31,7 @@ class Advice:
 
 def advice() -> list[Advice]:
     """Return everything that should be mended."""
-    return [*_about_addresses(), *_about_policies(), *_about_administrators()]
+    return [*_about_addresses(), *_about_policies(), *_about_administrators(), *_about_programs()]
 
 
 def _about_addresses() -> Iterator[Advice]:
@@ -85,6 +85,23 @@ def _about_administrators() -> Iterator[Advice]:
         if _is_stale(user):
             yield Advice(
                 f"{who} has not signed in for {STALE.days} days.", "Block, or take the role away.", url
+            )
+
+
+def _about_programs() -> Iterator[Advice]:
+    for hook in webhooks.disabled():
+        yield Advice(
+            f"{hook.url} is told nothing any more: its answer was {hook.disabled_why}.",
+            f"flask idprotect webhook enable {hook.id}",
+        )
+    for client_id, level in workloads.levels().items():
+        client = session().get(Client, client_id) if level else None
+        if client is not None:
+            url = url_for("idprotect_admin_applications.details", client_id=client_id)
+            yield Advice(
+                f"Somebody else may have the credentials of {client.name}.",
+                f"flask idprotect client show {client_id}",
+                url,
             )
 
 

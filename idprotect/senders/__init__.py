@@ -29,6 +29,10 @@ class SendError(IDProtectError):
     """The message was not sent, or nobody knows. The text is fit for logs: no address, code or credential."""
 
 
+class Gone(SendError):
+    """The other side wants to hear nothing more, ever: there is no use in trying again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message to one person.

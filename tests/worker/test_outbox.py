@@ -8,6 +8,7 @@ import pytest
 from idprotect import deliveries
 from idprotect.deliveries import WAITS, Kind
 from idprotect.models import Delivery, session
+from idprotect.senders import SendError
 from tests.oidc.server import Server
 
 
@@ -47,3 +48,62 @@ def test_a_delivery_that_cannot_be_made_is_given_up_and_stops_nobody(
         row = session().get_one(Delivery, bad)
         assert (row.state, row.answer, row.tries) == ("given up", answer, len(WAITS) + 1)
     assert told == [bad]
+
+
+@pytest.mark.parametrize(("seconds", "sent_at_once"), [(0.0, 3), (4.0, 1)])
+def test_who_is_slow_has_a_tenth_of_a_worker_s_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch, seconds: float, sent_at_once: int
+) -> None:
+    """C093: what else waits for them waits, and nobody else does."""
+    taken: list[str] = []
+    at = [0.0]
+    monkeypatch.setattr(deliveries.time, "monotonic", lambda: at[0])
+
+    def prepare(delivery: Delivery) -> Callable[[], str]:
+        def send() -> str:
+            at[0] += seconds if delivery.recipient == "slow" else 0.0
+            taken.append(delivery.recipient)
+            return "taken"
+
+        return send
+
+    with server.arranging():
+        for recipient in ("slow", "slow", "slow", "quick", "quick"):
+            deliveries.put("any", recipient, {})
+    with server.arranging():
+        deliveries.deliver_due({"any": Kind(prepare)})
+    assert (taken.count("slow"), taken.count("quick")) == (sent_at_once, 2)
+    for _ in range(2):
+        server.clock.move(seconds=9 * seconds + 1)
+        with server.arranging():
+            deliveries.deliver_due({"any": Kind(prepare)})
+    assert taken.count("slow") == 3
+
+
+def test_who_fails_is_asked_once_a_pause_however_much_waits(server: Server) -> None:
+    """C093: it is always the oldest, so that it is given up in the end."""
+    tried: list[str] = []
+    given_up: list[str] = []
+
+    def prepare(delivery: Delivery) -> Callable[[], str]:
+        def send() -> str:
+            tried.append(delivery.id)
+            raise SendError("503")
+
+        return send
+
+    kinds = {"any": Kind(prepare, given_up=lambda delivery: given_up.append(delivery.id))}
+    with server.arranging():
+        oldest = deliveries.put("any", "away", {})
+    server.clock.move(seconds=1)
+    with server.arranging():
+        others = [deliveries.put("any", "away", {}) for _ in range(5)]
+    for wait in WAITS:
+        with server.arranging():
+            assert deliveries.deliver_due(kinds) == {"delivered": 0, "failed": 1}
+        server.clock.move(seconds=wait.total_seconds() + 1)
+    assert (set(tried), given_up) == ({oldest}, [])
+    with server.arranging():
+        deliveries.deliver_due(kinds)
+    assert given_up == [oldest]
+    assert tried[-1] in others, "then it is the next one's turn"

@@ -9,12 +9,13 @@ import pytest
 from standardwebhooks import Webhook as Receiver
 
 from idprotect import protection, webhooks
+from idprotect.admin import posture
 from idprotect.deliveries import WAITS
 from idprotect.models import Delivery, Webhook, session
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import PUBLIC, Reach, _is_allowed, ipaddress, post
 from tests.oidc.applications import Listener
-from tests.oidc.server import Server
+from tests.oidc.server import ISSUER, Server
 from tests.support.world import MFA_POLICY
 from tests.worker.conftest import Told
 
@@ -135,6 +136,33 @@ def test_who_never_takes_anything_is_disabled_and_hears_all_of_it_once_enabled(
     tell("deliver")
     heard = {json.loads(body)["data"]["user"]["username"] for _, body in listener.messages}
     assert heard == {first.username, second.username}
+
+
+def test_who_says_410_is_disabled_at_once_and_administrators_are_told(
+    server: Server, listener: Listener, tell: Told
+) -> None:
+    """C093, F100: nothing is tried again, also of who took something before; the overview says what to do."""
+    hook = tell("webhook", "add", listener.url, "--event", "user:created")
+    server.person()
+    tell("deliver")
+    listener.answers = [410]
+    for _ in range(3):
+        server.person()
+    tell("deliver")
+    assert len(listener.messages) == 2
+    (shown,) = tell("webhook", "list")
+    assert (shown["state"], shown["disabled_why"]) == ("disabled", "410")
+    server.clock.move(days=1)
+    tell("deliver")
+    assert len(listener.messages) == 2
+    with server.app.test_request_context(base_url=ISSUER):
+        advice = [row for row in posture.advice() if listener.url in row.text]
+    assert [(row.mend, "410" in row.text) for row in advice] == [
+        (f"flask idprotect webhook enable {hook['id']}", True)
+    ]
+    tell("webhook", "enable", hook["id"])
+    tell("deliver")
+    assert len(listener.messages) == 5, "nothing is lost"
 
 
 def test_one_bad_moment_disables_nobody(server: Server, listener: Listener, tell: Told) -> None:
