@@ -91,15 +91,25 @@ class Presented:
 
     def given_for(self) -> "Iterator[Presented | ClientToken | None]":
         """Return the tokens that it was exchanged for (RFC 8693); None for one that is not stored any more."""
-        if self.token.exchanges:
-            exchange = run(_EXCHANGE, token_id=self.token.id).one()
-            for token_id in filter(None, (exchange.subject_token_id, exchange.actor_token_id)):
-                yield _made(run(_BY_ID, token_id=token_id).first()) or client_credentials.get(token_id)
+        if not self.token.exchanges:
+            return
+        exchange = self._exchange
+        if exchange is None:
+            yield None
+            return
+        for token_id in filter(None, (exchange.subject_token_id, exchange.actor_token_id)):
+            yield _made(run(_BY_ID, token_id=token_id).first()) or client_credentials.get(token_id)
 
     @property
     def actors(self) -> list[dict[str, str]]:
         """Who acts for its user, the last one first."""
-        return run(_EXCHANGE, token_id=self.token.id).one().actors if self.token.exchanges else []
+        exchange = self._exchange
+        return exchange.actors if exchange is not None else []
+
+    @property
+    def _exchange(self) -> Any:
+        """What it was given for; None for a token that was not exchanged, or is being deleted at this moment."""
+        return run(_EXCHANGE, token_id=self.token.id).first() if self.token.exchanges else None
 
     @property
     def expires_at(self) -> datetime:

@@ -8,7 +8,8 @@ import pytest
 from joserfc import jwt
 
 from idprotect import clients, consents, protection, users
-from idprotect.models import Receipt, TokenExchange, session
+from idprotect.keys import sha256
+from idprotect.models import Receipt, Token, TokenExchange, session
 from idprotect.registration import TOKEN_EXCHANGE, Registration
 from idprotect.retention import purge
 from tests.oidc.conftest import POLICIES
@@ -434,6 +435,19 @@ def test_it_lives_no_longer_than_what_was_handed_in(
     with server.arranging():
         purge()
         assert session().query(TokenExchange).count() == 0
+
+
+def test_a_token_that_is_being_deleted_is_worth_nothing(
+    server: Server, notes_api: Application, sent: str
+) -> None:
+    """Section 12: whoever looks between the one row and the other gets an answer, and no error of ours."""
+    first = exchanged(notes_api, sent)
+    second = exchanged(notes_api, first)
+    with server.arranging():
+        row = session().query(Token).filter_by(access_hash=sha256(first)).one()
+        session().query(TokenExchange).filter_by(token_id=row.id).delete()
+    assert notes_api.introspect(first) == notes_api.introspect(second) == {"active": False}
+    assert error_of(exchange(notes_api, first)) == INVALID
 
 
 def test_a_token_is_handed_on_four_times(notes_api: Application, sent: str) -> None:
