@@ -18,6 +18,7 @@ import requests
 from idprotect.demo.relying_party import create_app, event_words
 from idprotect.demo.relying_party.signals import NotHeard
 from idprotect.demo.seed import PASSWORD
+from idprotect.event_types import VERIFICATION
 from idprotect.shared_signals import events
 from tests.support import PROJECT
 
@@ -200,6 +201,6 @@ def test_the_application_says_that_its_provider_tells_it_nothing() -> None:
 
 def test_the_application_has_words_for_all_that_the_server_tells() -> None:
     """C018: an event of which the page could say nothing would never be shown."""
-    assert set(event_words.EVENTS) == {*events.SUPPORTED, events.VERIFICATION}
+    assert set(event_words.EVENTS) == {*events.SUPPORTED, VERIFICATION}
     for event_type, in_words in event_words.EVENTS.items():
         assert re.fullmatch(r"[A-Z].+\.", in_words({})), event_type

@@ -11,6 +11,7 @@ from idprotect.models.bare import Bare
 from idprotect.models.base import Base, new_id, partial_index
 from idprotect.risk import About, RiskDetail, RiskLevel, RiskState
 from idprotect.risk.detections.reports import ADMIN_CONFIRMED
+from idprotect.risk.mitre import TECHNIQUES
 
 
 class SignInFacts:
@@ -213,6 +214,11 @@ class RiskDetection(Base):
     def risk(self) -> RiskLevel:
         """The level of the detection."""
         return RiskLevel(self.level)
+
+    @property
+    def technique(self) -> str | None:
+        """The technique of MITRE ATT&CK that it points to."""
+        return TECHNIQUES.get(self.name)
 
     @property
     def is_open(self) -> bool:

@@ -147,6 +147,7 @@ _PARTS = (
             "email",
             "claims",
             "groups",
+            "roles",
             "enabled",
             "risk_level",
             "must_change_password",
