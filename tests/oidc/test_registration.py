@@ -131,6 +131,7 @@ def test_what_is_stored_reads_back_as_it_was_given(server: Server) -> None:
         pkce="or_nonce",
         access_token_audience="https://api.example",
         resources=("https://ledger.example",),
+        resource_identifier="https://desk.example/api",
         first_party=True,
         id_token_at_refresh=True,
         release_risk=True,
