@@ -117,8 +117,9 @@ def _opened(file: str) -> BinaryIO:
 def _write(played: Replay, answers: Iterator[dict[str, Any]], *, flush: bool) -> Counter[str]:
     """Write the answers; return how many there were of each level."""
     levels: Counter[str] = Counter()
+    in_json = json.JSONEncoder(separators=(",", ":")).encode
     for answer in answers:
-        sys.stdout.write(json.dumps(answer, separators=(",", ":")) + "\n")
+        sys.stdout.write(in_json(answer) + "\n")
         if flush:
             sys.stdout.flush()
         levels[answer["level"]] += 1

@@ -157,7 +157,7 @@ def assess(signals: Signals, detectors: Sequence[Detector]) -> Assessment:
     not_evaluated: dict[str, str] = {}
     failed: list[str] = []
     for detector in sorted(detectors, key=_weighs_the_rest):
-        if _weighs_the_rest(detector):
+        if findings and _weighs_the_rest(detector):
             signals = replace(signals, raised=frozenset(finding.name for finding in findings))
         answer, has_failed = _ask(detector, signals)
         if has_failed:
@@ -195,8 +195,10 @@ def _is_about_attempt(finding: Finding, signals: Signals) -> bool:
 
 def _score(signals: Signals, counting: Sequence[Finding]) -> float:
     """Return the points of all evidence, or, where that is more, of the rules and of the evidence that they leave."""
+    score = points(signals.evidence, frozenset())
     by_rule = [finding for finding in counting if not finding.is_weighed]
-    rest = points(signals.evidence, frozenset(finding.name for finding in by_rule))
-    rules = sum(WEIGHTS[finding.level] for finding in by_rule)
-    score = max(points(signals.evidence, frozenset()), rules + max(rest, 0.0) if rules else rest)
+    if by_rule:
+        rules = sum(WEIGHTS[finding.level] for finding in by_rule)
+        rest = points(signals.evidence, frozenset(finding.name for finding in by_rule))
+        score = max(score, rules + max(rest, 0.0) if rules else rest)
     return score - (TRUSTED_LOCATION_RELIEF if signals.trusted_location is not None else 0)

@@ -59,6 +59,6 @@ class Network:
         return str(ipaddress.ip_network(self.block).network_address)
 
     def _prefix(self, v4: int, v6: int) -> str:
-        address = ipaddress.ip_address(self.address)
-        length = v4 if address.version == 4 else v6
-        return str(ipaddress.ip_network((address, length), strict=False))
+        if ":" in self.address:
+            return str(ipaddress.IPv6Network((self.address, v6), strict=False))
+        return str(ipaddress.IPv4Network((self.address, v4), strict=False))
