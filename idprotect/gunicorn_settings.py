@@ -35,5 +35,6 @@ def when_ready(_server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let the requests of a worker take turns."""
-    worker.wsgi = Turns(worker.wsgi)
+    """Let the requests of a worker take turns on SQLite; for a database elsewhere they had better wait side by side."""
+    if worker.wsgi.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite:"):
+        worker.wsgi = Turns(worker.wsgi)

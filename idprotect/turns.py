@@ -14,9 +14,9 @@ LONGEST_WAIT = 0.025
 class Turns:
     """A WSGI application that lets requests into another one after the other, as long as each is quick.
 
-    One thread at a time runs Python. Several that want to hand that on at each statement to the database, a hundred
-    times a request, which costs an eighth of it and more. Who is slow, with a password's hash, a gateway or a report,
-    is passed by.
+    One thread at a time runs Python. Several that want to hand that on at each statement to SQLite, a hundred times a
+    request, which costs an eighth of it and more. Who is slow, with a password's hash, a gateway or a report, is passed
+    by.
     """
 
     def __init__(self, application: "WSGIApplication") -> None:
