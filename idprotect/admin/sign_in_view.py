@@ -43,6 +43,7 @@ class SignInsView(ListView):
         if sign_in is None:
             abort(404)
         shows_evidence = door.may(roles.EVIDENCE)
+        receipts = [_receipt(row) for row in _receipts(sign_in)]
         return self.page(
             "sign_in.html",
             sign_in=sign_in,
@@ -51,7 +52,8 @@ class SignInsView(ListView):
             shows_evidence=shows_evidence,
             offered=offered("sign_in", sign_in.id),
             detections=_detections(sign_in) if shows_evidence else [],
-            receipts=[_receipt(row) for row in _receipts(sign_in)],
+            receipts=receipts,
+            stop=receipts[0]["stop"] if receipts else None,
             events=_events(sign_in) if shows_evidence else [],
             list_url=url_for(f"{self.endpoint}.index"),
         )

@@ -14,7 +14,19 @@ class Stop(StrEnum):
     SIGN_IN = "this sign-in is at risk"
     RULE = "a rule about person, place, device or application"
 
+    @property
+    def help(self) -> str:
+        """What helps against it, once somebody checked who the person is."""
+        return _HELP[self]
 
+
+_HELP = {
+    Stop.ACCOUNT_DISABLED: "Unblock the person, at their page.",
+    Stop.ACCOUNT: "Give the person a temporary password, at their page: it closes the risk. Or dismiss the risk there.",
+    Stop.FACTOR: "Give this sign-in a short pass, in which a second factor can be set up.",
+    Stop.SIGN_IN: "Give this sign-in a short pass, or let the person try a familiar device or place.",
+    Stop.RULE: "Nothing here: a policy is meant to stop this. “What if” shows which condition it was.",
+}
 _FACTORS = frozenset({Reason.MFA_UNAVAILABLE, Reason.REGISTRATION_REFUSED, Reason.STRENGTH_UNAVAILABLE})
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import select
 
-from idprotect import protection
+from idprotect import protection, users
 from idprotect.methods.base import secret_of
 from idprotect.models import AuditEvent, Authenticator, RiskDetection, SignIn, User, session
 from idprotect.risk import About, Finding, RiskLevel
@@ -212,3 +212,31 @@ def test_no_pass_without_the_whole_checklist(place: Place, enter: Enter) -> None
     for role, expected in (("operator", 403), ("reader", 403), ("administrator", 200)):
         answer = enter(role).send("GET", f"/admin/acts/short_pass?id={sign_in_of(place).id}").response
         assert answer.status_code == expected, role
+
+
+@pytest.mark.parametrize(
+    ("why", "help_"),
+    [
+        ("account", "Give the person a temporary password"),
+        ("factor", "Give this sign-in a short pass, in which a second factor"),
+        ("sign-in", "Give this sign-in a short pass, or let the person try"),
+        ("disabled", "Unblock the person"),
+        ("rule", "Nothing here: a policy is meant to stop this"),
+    ],
+)
+def test_the_page_behind_a_reference_says_what_helps(
+    place: Place, enter: Enter, why: str, help_: str
+) -> None:
+    """D27, F053: not only why somebody was stopped, but what to do about it, also to the help desk."""
+    policies = {"account": USER_RISK_POLICY, "sign-in": SIGN_IN_RISK_BLOCK, "rule": EVERYBODY}
+    place.make_user()
+    place.apply(policies.get(why, SIGN_IN_RISK_POLICY))
+    place.list_address()
+    if why == "account":
+        place.act(protection.confirm_compromised, "ada", "test")
+    if why == "disabled":
+        place.act(users.set_enabled, "ada", False, "test")
+    person = place.browser(TOR_ADDRESS).start().sign_in()
+    assert person.step == "block", person.text
+    desk = enter("help_desk").get(f"/admin/find?reference={reference(person)}")
+    assert f"What helps, once you checked who it is: {help_}" in desk.text
