@@ -64,12 +64,13 @@ from idprotect.models import (
 )
 from idprotect.oidc import device, dynamic_registration, initial_access
 from idprotect.oidc.device import StoredDevice
-from idprotect.registration import DEVICE_CODE, Registration
+from idprotect.oidc.token_exchange import ACCESS_TOKEN
+from idprotect.registration import DEVICE_CODE, TOKEN_EXCHANGE, Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.detections import reports
 from idprotect.runtime import runtime
 from tests.oidc import signing
-from tests.oidc.server import Application
+from tests.oidc.server import Application, basic
 from tests.support import PROJECT
 from tests.support.live import Gunicorn, gunicorn
 from tests.support.world import (
@@ -488,6 +489,26 @@ def registered(arena: Arena, **metadata: Any) -> Application:
     with arena.world.arranging():
         client, secret = clients.create(Registration(**given), by="test")
         return Application(arena.world, client.id, secret or "", "", CALLBACK)  # type: ignore[arg-type]
+
+
+def test_what_is_exchanged_while_its_token_is_revoked_is_worth_nothing(arena: Arena) -> None:
+    """C014: a token that is being given out needs no write of whoever ends the one behind it."""
+    api = registered(arena, grant_types=(TOKEN_EXCHANGE,), scope="openid", resource_identifier="races")
+    proved = {"Authorization": basic(api.id, api.secret)}
+    username = arena.new_user()
+    visit = signed_in(arena, username)
+    for _ in range(ROUNDS):
+        token = tokens_for(arena, visit.ask_for_a_code().code)["access_token"]
+        form = {"grant_type": TOKEN_EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+        revoking = Shot("/revoke", {"token": token}, _basic())
+        *answers, revoked = arena.volley([Shot("/token", form, proved)] * 3 + [revoking])
+        assert revoked.status == 200
+        for answer in answers:
+            if answer.status == 200:
+                looking = Shot("/introspect", {"token": answer.json["access_token"]}, proved)
+                assert arena.send(looking).json == {"active": False}
+            else:
+                assert answer.json["error"] == "invalid_request"
 
 
 def test_an_assertion_authenticates_once(arena: Arena) -> None:
