@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, jsonify, request
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from idprotect import clients, workloads
@@ -38,7 +39,7 @@ from idprotect.api.schemas import (
 )
 from idprotect.errors import NotFound
 from idprotect.lists import APPLICATIONS
-from idprotect.models import Client, session
+from idprotect.models import Client, new_id, rows_changed, session
 from idprotect.registration import (
     APPLICATION_TYPES,
     AUTH_METHODS,
@@ -99,7 +100,7 @@ def _post(call: Call) -> Response:
     client_id = call.body.get("client_id")
     existing = session().get(Client, client_id) if client_id is not None else None
     if existing is not None:
-        _check_reach(call, existing, wanted)
+        _check_reach(call, existing)
         if clients.registration_of(existing) != _as_stored(wanted):
             raise Problem(HTTPStatus.CONFLICT, "An application with this id is registered otherwise.")
         return _shown(existing)
@@ -120,16 +121,16 @@ def _post(call: Call) -> Response:
 def _put(call: Call) -> Response:
     """Register an application anew; what is left out has its default again."""
     client, wanted = _found(call), _wanted(call)
-    _check_reach(call, client, wanted)
-    is_so = clients.registration_of(client) == _as_stored(wanted)
-    _check_unchanged(client, any_will_do=is_so)
-    secret = None
-    if not is_so:
-        try:
-            secret = clients.change(client, wanted, call.actor.name, call.body["reason"])
-        except RegistrationError as error:
-            raise _not_valid(error) from None
-        session().commit()
+    _check_reach(call, client)
+    _need_precondition()
+    if clients.registration_of(client) == _as_stored(wanted):
+        return _shown(client, client_secret=None)
+    _hold(client)
+    try:
+        secret = clients.change(client, wanted, call.actor.name, call.body["reason"])
+    except RegistrationError as error:
+        raise _not_valid(error) from None
+    session().commit()
     return _shown(client, client_secret=secret)
 
 
@@ -137,9 +138,10 @@ def _rotate(call: Call) -> Response:
     """Make a new secret."""
     client = _found(call)
     _check_reach(call, client)
-    _check_unchanged(client)
+    _need_precondition()
     if client.secret_hash is None:
         raise Problem(HTTPStatus.CONFLICT, "This application has no secret.")
+    _hold(client)
     overlap = timedelta(hours=call.body.get("overlap_hours", 0))
     secret = clients.rotate_secret(client, call.actor.name, overlap, call.body["reason"])
     session().commit()
@@ -188,13 +190,11 @@ def _as_stored(wanted: Registration) -> Registration:
     return clients.registration_of(client)
 
 
-def _check_reach(call: Call, client: Client, wanted: Registration | None = None) -> None:
+def _check_reach(call: Call, client: Client) -> None:
     """Refuse to touch what is allowed more than the caller, and the caller itself."""
     if client.id == call.client.id:
         raise Problem(HTTPStatus.FORBIDDEN, "Somebody else has to do this: no application changes itself.")
     _check_scopes(call, clients.registration_of(client))
-    if wanted is not None:
-        _check_scopes(call, wanted)
 
 
 def _check_scopes(call: Call, registration: Registration) -> None:
@@ -204,16 +204,18 @@ def _check_scopes(call: Call, registration: Registration) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, detail)
 
 
-def _check_unchanged(client: Client, any_will_do: bool = False) -> None:
-    """Refuse what was made from another registration than the one that is stored.
-
-    :param any_will_do: nothing would change.
-    :raises Problem: 428 when the request does not say from which, 412 when it is another one.
-    """
+def _need_precondition() -> None:
+    """Refuse a change that does not say from which registration it was made."""
     if not request.if_match:
         detail = "If-Match is needed: the ETag of the application as read."
         raise Problem(HTTPStatus.PRECONDITION_REQUIRED, detail)
-    if not any_will_do and not request.if_match.contains(client.revision):
+
+
+def _hold(client: Client) -> None:
+    """Refuse a change that was made from another registration than the one stored; of two at once one goes on."""
+    same = update(Client).where(Client.id == client.id, Client.revision == client.revision)
+    is_same = request.if_match.contains(client.revision)
+    if not is_same or not rows_changed(same.values(revision=new_id())):
         raise Problem(HTTPStatus.PRECONDITION_FAILED, "The application was changed meanwhile.")
 
 

@@ -1,5 +1,6 @@
 """C096, C107: applications at the API, registered and changed by a program, with no more than the program has itself."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -101,6 +102,20 @@ def test_a_secret_is_replaced_once_also_when_the_request_is_sent_again(registrar
     path = f"{path_of(public)}/rotate-secret"
     answer = registrar.send("POST", path, {"reason": WHY}, If_Match=public.headers["ETag"])
     assert answer.status_code == 409
+
+
+@pytest.mark.postgres
+def test_of_two_requests_for_a_new_secret_at_one_moment_one_is_carried_out(
+    server_on_postgresql: Server,
+) -> None:
+    """C107: whoever sends again too early gets no second secret, and the first stays good."""
+    registrar = Caller(server_on_postgresql, *SCOPES)
+    made = register(registrar)
+    path, headers = f"{path_of(made)}/rotate-secret", {"If_Match": made.headers["ETag"]}
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(registrar.send, "POST", path, {"reason": WHY}, **headers) for _ in range(4)]
+        statuses = sorted(answer.result().status_code for answer in sent)
+    assert statuses == [200, 412, 412, 412]
 
 
 def test_an_application_is_switched_off_and_on(server: Server, registrar: Caller) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from idprotect.admin import posture
 from idprotect.models import AuditEvent, session
 from tests.api.test_api import REASON, Caller
-from tests.oidc.server import Server, error_of, running
+from tests.oidc.server import ISSUER, Server, error_of, running
 
 READS, ACTS = 12, 3
 
@@ -61,6 +62,11 @@ def test_a_burst_of_reading_is_held_against_the_application_once(watching: Serve
     assert other.send("GET", "/users").status_code == 200
     assert told(watching, reader, "show")["risk_level"] == "medium"
     assert list(told(watching, reader, "show")["bursts"]) == ["reads"]
+    with watching.app.test_request_context(base_url=ISSUER):
+        mend = [row.mend for row in posture.advice() if "credentials" in row.text]
+    assert mend == [f"flask idprotect client show {reader.application.id}"], (
+        "the overview tells administrators"
+    )
     assert told(watching, reader, "dismiss", "--reason", "the monthly report")["risk_level"] == "none"
     assert reader.send("GET", "/users").status_code == 200
     assert len(events(reader, "client:anomalous")) == 1, "the same burst says nothing new"
