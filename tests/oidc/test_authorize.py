@@ -715,6 +715,17 @@ def test_consent_names_the_application_and_what_it_will_see(server: Server, sign
     }
 
 
+def test_consent_links_what_the_application_says_of_itself(server: Server, signed_in: Person) -> None:
+    """C021, OIDCCRegistrationPolicyUri, OIDCCRegistrationTosUri: policy and terms, which open apart from the page."""
+    application = server.application(
+        first_party=False, policy_uri="https://desk.example/policy", tos_uri="https://desk.example/terms"
+    )
+    page = signed_in.go(application.url()).page.text
+    for url, name in (("policy", "privacy policy"), ("terms", "terms of service")):
+        link = f'<a href="https://desk.example/{url}" target="_blank" rel="noopener noreferrer">{name}<'
+        assert link in page
+
+
 def test_a_consent_to_one_application_is_none_to_another(server: Server, signed_in: Person) -> None:
     """A 10.7.x: consents are per user, client and scope."""
     one, other = server.application(first_party=False), server.application(first_party=False)
