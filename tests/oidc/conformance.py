@@ -1,16 +1,22 @@
-"""Which test proves what the OpenID Foundation's conformance plans check; ``docs/conformance.md`` is made of this.
+"""What the OpenID Foundation's conformance plans say, and which test proves what they check: ``docs/conformance.md``.
 
-The modules are those of the plans in openid-certification/conformance-suite. Run as a program, this writes the document.
+The modules are those of the plans in openid-certification/conformance-suite, the results those that ``conformance.run``
+left. Run as a program, this writes the document.
 """
 
 import importlib
+import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
+PROJECT = Path(__file__).parents[2]
+DOCUMENT = PROJECT / "docs" / "conformance.md"
+RESULTS = PROJECT / "conformance" / "results.json"
 INTRODUCTION = """# Conformance
 
-Which of our tests prove what the modules of the OpenID Foundation's conformance plans check. Made from `tests/oidc/conformance.py`, which is where to change it;
-a test holds the names to the tests that there are. This is our own reading of the suite's modules, not a run of the suite, and no certificate.
+What the OpenID Foundation's conformance suite says of idprotect, and which of our own tests prove what its modules check. Made from `conformance/results.json` and
+`tests/oidc/conformance.py`, which are where to change it; a test holds the names to the tests that there are, and a word to each module that did not simply pass.
 
 A server for the suite is set up by
 
@@ -39,11 +45,17 @@ BASIC = {
         "test_wishes.test_pkce_may_be_left_out_where_that_is_registered"
     ],
     "OIDCCScopeProfile": ["test_wishes.test_each_scope_has_its_claims"],
-    "OIDCCScopeEmail": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCScopeEmail": [
+        "test_wishes.test_each_scope_has_its_claims",
+        "test_tokens.test_an_id_token_says_who_where_when_and_how",
+    ],
     "OIDCCScopeAddress": ["test_wishes.test_each_scope_has_its_claims"],
     "OIDCCScopePhone": ["test_wishes.test_each_scope_has_its_claims"],
     "OIDCCScopeAll": ["test_wishes.test_each_scope_has_its_claims"],
-    "OIDCEnsureOtherScopeOrderSucceeds": ["test_wishes.test_each_scope_has_its_claims"],
+    "OIDCCAlternateHappyFlow": [
+        "test_wishes.test_each_scope_has_its_claims",
+        "test_tokens.test_an_id_token_says_who_where_when_and_how",
+    ],
     "OIDCCDisplayPage": ["test_wishes.test_what_changes_nothing_is_accepted"],
     "OIDCCDisplayPopup": ["test_wishes.test_what_changes_nothing_is_accepted"],
     "OIDCCPromptLogin": ["test_authorize.test_prompt_login_asks_for_the_password_again"],
@@ -118,6 +130,10 @@ PLANS = {
         ],
         "OIDCCRpInitiatedLogoutNoState": ["test_logout.test_no_state_no_query"],
         "OIDCCRpInitiatedLogoutOnlyState": ["test_logout.test_without_hint_the_person_is_asked"],
+        "OIDCCRpInitiatedLogoutQueryAddedToLogoutRedirectUri": [
+            "test_logout.test_unregistered_uri_is_refused"
+        ],
+        "OIDCCRpInitiatedLogoutBadIdTokenHint": ["test_logout.test_hints_that_are_not_ours"],
     },
     "Back-channel logout (oidcc-backchannel-rp-initiated-logout-certification-test-plan)": {
         "OIDCCBackchannelLogoutDiscoveryEndpointVerification": ["test_metadata.test_discovery_is_true"],
@@ -152,6 +168,17 @@ PLANS = {
             "test_subjects.test_a_sector_that_does_not_know_the_application_is_refused"
         ],
         "OIDCCRegistrationLogoUri": [],
+        "OIDCCRegistrationPolicyUri": [
+            "test_authorize.test_consent_links_what_the_application_says_of_itself"
+        ],
+        "OIDCCRegistrationTosUri": ["test_authorize.test_consent_links_what_the_application_says_of_itself"],
+        "OIDCCDiscoveryEndpointVerification": [
+            "test_metadata.test_discovery_is_complete_and_valid",
+            "test_metadata.test_discovery_is_true",
+        ],
+        "OIDCCEnsureRedirectUriInAuthorizationRequest": [
+            "test_redirect_uris.test_a_redirect_uri_is_demanded_even_where_only_one_is_registered"
+        ],
         "OIDCCRefreshTokenRPKeyRotation": [
             "test_private_key_jwt.test_a_new_key_is_fetched_when_it_comes_but_once_a_minute"
         ],
@@ -191,10 +218,81 @@ WITHOUT = {
     "OIDCCRequestUriSignedRS256": _NOT_FETCHED,
 }
 
+OUTCOMES = ("PASSED", "REVIEW", "WARNING", "SKIPPED", "FAILED")
+_SEEN = "a page is kept for whoever reviews it; it says what it has to"
+_LINKED = f"{_SEEN}: the consent page has the link"
+_NO_UNSIGNED = "nothing unsigned is accepted, so there is nothing to try"
+_NO_REFERENCES = "by design: request objects by reference are accepted only when pushed (SSRF); `request_uri_parameter_supported` is false"
+#: By how modules of the suite ended that did not simply pass: why, for names that begin so.
+REMARKS = {
+    "REVIEW": {
+        "oidcc-registration-logo-uri": "would not pass the review: `logo_uri` is ignored, so that no page loads a picture from elsewhere",
+        "oidcc-registration-policy-uri": _LINKED,
+        "oidcc-registration-tos-uri": _LINKED,
+        "fapi2-security-profile-final-par-ensure-reused-request-uri": "recommended alone, and not so here: a `request_uri` is good for one visit, and the page says so at the second",
+        "": _SEEN,
+    },
+    "WARNING": {
+        "fapi2-security-profile-final-test-claims-parameter-identity-claims": "the suite does not know `sid` (OIDC Back-Channel Logout section 2.1)",
+    },
+    "SKIPPED": {
+        "oidcc-idtoken-unsigned": _NO_UNSIGNED,
+        "oidcc-unsigned-request-object": _NO_UNSIGNED,
+        "oidcc-ensure-request-object-with-redirect-uri": _NO_UNSIGNED,
+    },
+    "FAILED": {
+        "oidcc-discovery-endpoint-verification": "by design: the Dynamic profile wants the implicit grant, which RFC 9700 section 2.1.2 advises against",
+        "oidcc-request-uri": _NO_REFERENCES,
+    },
+}
+
 
 def document() -> str:
     """Return the whole document."""
-    return INTRODUCTION + "".join(_plan(name, modules) for name, modules in PLANS.items())
+    tests = "".join(_plan(name, modules) for name, modules in PLANS.items())
+    return f"{INTRODUCTION}\n{_results()}{tests}"
+
+
+def _results() -> str:
+    results = json.loads(RESULTS.read_text())
+    counts = [_counts(plan) for plan in results["plans"]]
+    remarks = [
+        f"| {plan['title']} | `{module['name']}` | {module['result']} | {remark(module)} |"
+        for plan in results["plans"]
+        for module in plan["modules"]
+        if module["result"] != "PASSED"
+    ]
+    about = (
+        f"Run on {results['date']} with version {results['suite']} of the suite, by [conformance/README.md](../conformance/README.md): on one machine, by ourselves, and no certificate. "
+        "REVIEW is a module that held and kept a page for somebody to look at; nobody but us has yet."
+    )
+    heads = [
+        "| plan | modules | passed | review | warning | skipped | failed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    others = ["| plan | module | | |", "|---|---|---|---|"]
+    return "\n".join(["## Results of the suite", "", about, "", *heads, *counts, "", *others, *remarks, ""])
+
+
+def _counts(plan: dict[str, Any]) -> str:
+    ends = Counter(module["result"] for module in plan["modules"])
+    return (
+        f"| {plan['title']} (`{plan['name']}`) | {ends.total()} | "
+        + " | ".join(str(ends[outcome]) for outcome in OUTCOMES)
+        + " |"
+    )
+
+
+def remark(module: dict[str, Any]) -> str:
+    """Return why a module of the suite did not simply pass.
+
+    :raises LookupError: nobody has said why it ended so.
+    """
+    known = REMARKS.get(module["result"], {}).items()
+    fitting = [why for name, why in known if module["name"].startswith(name)]
+    if not fitting:
+        raise LookupError(f"{module['name']} ended {module['result']}, and nothing says why")
+    return fitting[0]
 
 
 def _plan(name: str, modules: dict[str, list[str]]) -> str:

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.oidc.conformance import DOCUMENT, document, missing
+from conformance.plans import PLANS
+from tests.oidc.conformance import DOCUMENT, RESULTS, document, missing
 from tests.oidc.server import Application, Person, Server
 from tests.support.world import PASSWORD
 
@@ -13,6 +14,13 @@ def test_the_document_names_the_tests_that_there_are() -> None:
     """C021: made anew by ``python -m tests.oidc.conformance``."""
     assert missing() == []
     assert DOCUMENT.read_text() == document()
+
+
+def test_the_results_are_of_whole_plans() -> None:
+    """C021: left by ``python -m conformance.run``; of all plans, with what was skipped and what failed."""
+    plans = json.loads(RESULTS.read_text())["plans"]
+    assert [plan["name"] for plan in plans] == [plan.name for plan in PLANS]
+    assert all(plan["modules"] for plan in plans)
 
 
 def test_one_command_sets_the_suite_up(server: Server) -> None:
