@@ -186,6 +186,22 @@ PLANS = {
         "OIDCCRequestUriUnsigned": [],
         "OIDCCRequestUriSignedRS256": [],
     },
+    "FAPI 2.0 (fapi2-security-profile-final-test-plan; what its modules made us mend)": {
+        "FAPI2SPFinalEnsureSignedClientAssertionWithRS256Fails": [
+            "test_private_key_jwt.test_fapi_has_no_rs256"
+        ],
+        "FAPI2SPFinalPAREndpointAsArrayAudienceFails": [
+            "test_private_key_jwt.test_fapi_knows_the_issuer_alone"
+        ],
+        "FAPI2SPFinalPAREndpointAsAudienceFails": ["test_private_key_jwt.test_fapi_knows_the_issuer_alone"],
+        "FAPI2SPFinalPARTokenEndpointAsAudienceFails": [
+            "test_private_key_jwt.test_fapi_knows_the_issuer_alone"
+        ],
+        "FAPI2SPFinalPAREnsurePKCECodeVerifierRequired": [
+            "test_tokens.test_a_code_is_bound_to_challenge_and_redirect_uri"
+        ],
+        "FAPI2SPFinalRefreshToken": ["test_dpop.test_fapi_keeps_a_refresh_token"],
+    },
     "Beyond the plans": {
         "RFC 9101 (JAR)": ["test_request_objects.test_a_signed_request_meets_every_interruption"],
         "RFC 9126 (PAR)": ["test_pushed_requests.test_a_pushed_request_meets_every_interruption"],
