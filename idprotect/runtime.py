@@ -14,7 +14,7 @@ from idprotect import simulated
 from idprotect.conditional_access import PolicySet
 from idprotect.intelligence import Intelligence
 from idprotect.keys import KeyRing
-from idprotect.models import User, UserFacts
+from idprotect.models import ClientRules, User, UserFacts
 from idprotect.passwords import Passwords
 from idprotect.risk import Detector, Network
 from idprotect.senders import Sender
@@ -66,7 +66,12 @@ class Runtime:
     additions: Any
     sms: Sender
     mail: Sender
+    #: By version.
     policies: dict[int, PolicySet] = field(default_factory=dict)
+    #: Applications as they were registered, by revision.
+    registrations: dict[str, ClientRules] = field(default_factory=dict)
+    #: When a network that an application is known to come from was counted last.
+    networks_counted: dict[tuple[str, int], datetime] = field(default_factory=dict)
     #: When it was last seen that somebody confirmed the addresses of visitors.
     addresses_confirmed_at: datetime | None = None
     server: Any = None

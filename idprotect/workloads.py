@@ -27,10 +27,11 @@ from idprotect.risk.workload import (
     judge_origin,
     surplus,
 )
-from idprotect.runtime import network_of, settings
+from idprotect.runtime import network_of, runtime, settings
 
-#: How often a network that is well known is counted, lest all requests of a client wait for one row.
+#: How often a network that is well known is looked at and counted, lest all requests of a client wait for one row.
 COUNTED_EVERY = timedelta(minutes=1)
+MOST_REMEMBERED = 4096
 
 _table = table_of(ClientNetwork)
 _row = _table.c
@@ -60,6 +61,8 @@ def observe(client_id: str) -> None:
         address = None
     network = network_of(address) if address is not None else None
     asn = (network.asn if network is not None else None) or UNKNOWN
+    if _was_just_counted(client_id, asn):
+        return
     known = origins(client_id)
     answer = judge_origin(asn, known, clock.now(), baseline())
     level = answer.level if isinstance(answer, Anomaly) else RiskLevel.NONE
@@ -150,13 +153,26 @@ def _remember(client_id: str, asn: int, level: RiskLevel, known: list[Origin]) -
     """Count a network of a client, every time while that is learnt from; return whether it was new."""
     now = clock.now()
     if (origin := next((origin for origin in known if origin.asn == asn), None)) is not None:
-        if origin.times < settings().client_learning_grants or now - origin.last_at >= COUNTED_EVERY:
-            run(_COUNT, of_client=client_id, from_asn=asn, now=now)
+        run(_COUNT, of_client=client_id, from_asn=asn, now=now)
+        if origin.times >= settings().client_learning_grants:
+            _note_count(client_id, asn, now)
         return False
     added = run(_add_statement(dialect()), client_id=client_id, asn=asn, now=now, level=level)
     if forgotten := surplus([*known, Origin(asn, now, now, 1, level)], level):
         run(_FORGET, of_client=client_id, asns=forgotten)
     return bool(added.rowcount)
+
+
+def _was_just_counted(client_id: str, asn: int) -> bool:
+    counted_at = runtime().networks_counted.get((client_id, asn))
+    return counted_at is not None and timedelta() <= clock.now() - counted_at < COUNTED_EVERY
+
+
+def _note_count(client_id: str, asn: int, now: datetime) -> None:
+    counted = runtime().networks_counted
+    if len(counted) >= MOST_REMEMBERED:
+        counted.clear()
+    counted[client_id, asn] = now
 
 
 def _changed(statement: Executable, client_id: str) -> list[Any]:

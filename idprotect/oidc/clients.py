@@ -15,7 +15,7 @@ from idprotect.keys import sha256
 from idprotect.models import BARE_CLIENT, Client, ClientRules, run, session, table_of
 from idprotect.oidc import assertions
 from idprotect.oidc.requests import ProtocolRequest
-from idprotect.runtime import settings
+from idprotect.runtime import runtime, settings
 
 _table = table_of(Client)
 _BY_ID = select(*BARE_CLIENT.columns).where(_table.c.id == bindparam("client_id"))
@@ -32,7 +32,6 @@ _WITH_FAILURES = select(
 )
 FAILURE_WINDOW = timedelta(minutes=15)
 MOST_REMEMBERED = 4096
-_remembered: dict[str, ClientRules] = {}
 
 
 def find(client_id: str) -> ClientRules | None:
@@ -47,15 +46,16 @@ def at_revision(client_id: str, revision: str | None) -> ClientRules | None:
 
     What is registered is read once by each process. Its revision is read every time: it tells that nothing has changed.
     """
-    if revision is None or revision in _remembered:
-        return _remembered.get(revision or "")
+    remembered = runtime().registrations
+    if revision is None or revision in remembered:
+        return remembered.get(revision or "")
     row = run(_BY_ID, client_id=client_id).first()
     if row is None:
         return None
     client = BARE_CLIENT.of(row)
-    if len(_remembered) >= MOST_REMEMBERED:
-        _remembered.clear()
-    return _remembered.setdefault(client.revision, client)
+    if len(remembered) >= MOST_REMEMBERED:
+        remembered.clear()
+    return remembered.setdefault(client.revision, client)
 
 
 def authenticate(request: ProtocolRequest, endpoint: str) -> ClientRules:

@@ -25,7 +25,7 @@ MOST_ORIGINS = 24
 class Origin:
     """An autonomous system that a client's right credentials came from.
 
-    :param times: how often they did; beyond what is learnt from, in how many minutes at most.
+    :param times: how often they did; beyond what is learnt from, once a minute and process.
     :param level: above none: what was found when they first did, and nobody closed since.
     """
 
