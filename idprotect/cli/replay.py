@@ -1,9 +1,11 @@
 """The command that runs the risk engine over a log."""
 
+import gc
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace as with_
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +27,8 @@ from idprotect.risk import Learning
 from idprotect.runtime import Runtime
 
 PROGRESS_EVERY = 10_000
+#: The garbage collector looks after so many new objects, not after 700: a replay makes hardly any cycles.
+COLLECT_AFTER = 100_000
 
 
 @idprotect.command("replay", with_appcontext=False)
@@ -63,10 +67,10 @@ def replay(
         world = world.with_files(Files(**files), problems)
     played = Replay(world, problems, trial)
     if stored:
-        with context.ensure_object(ScriptInfo).load_app().app_context():
+        with context.ensure_object(ScriptInfo).load_app().app_context(), _few_collections():
             levels = _write(played, played.past(sign_in_log.log()), flush=False)
     else:
-        with _opened(file) as stream:
+        with _opened(file) as stream, _few_collections():
             levels = _write(played, played.answers(objects(stream, problems)), flush=protocol)
     if summary or trial is not None:
         told = {"events": played.events, "levels": dict(levels), "problems": problems.count}
@@ -112,6 +116,16 @@ def _opened(file: str) -> BinaryIO:
         return open_log(file)
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from None
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _write(played: Replay, answers: Iterator[dict[str, Any]], *, flush: bool) -> Counter[str]:
