@@ -200,7 +200,7 @@ USER_ACTS = (
         (
             "Says that the risk was void: all open detections are closed as dismissed, user risk becomes none.",
         ),
-        (SAME_PASSWORD, SAME_SESSIONS + " Tick the box to end them.", "It can be undone for a day."),
+        (SAME_PASSWORD, SAME_SESSIONS + " They end if you choose so.", "It can be undone for a day."),
         _dismiss,
         options=(Option(END_SESSIONS, "End all sessions and tokens as well", False),),
         already=_nothing_open,

@@ -140,6 +140,10 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         page.goto(f"{busy.url}/admin/{path}")
         look(page, f"console-{path.partition('?')[0].strip('/').replace('/', '-').replace(draft_id, 'one')}")
         faint(page)
+    page.goto(f"{busy.url}/admin/sign-ins/?decision=blocked")
+    page.get_by_role("cell").get_by_role("link").first.click()
+    expect(page.get_by_text("What helps")).to_be_visible()
+    look(page, "console-stopped-sign-in")
     for link, name in (("Sign-in log", "sign-in"), ("Users", "user"), ("Audit log", "event")):
         page.get_by_role("navigation", name="Console").get_by_role("link", name=link, exact=True).click()
         page.get_by_role("cell").get_by_role("link").first.click()
