@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from idprotect import clock
 from idprotect.keys import KeyRing
@@ -16,6 +17,9 @@ from tests.support.world import Clock, World
 from tests.support.world import world as running_world
 
 pytest_plugins = ["tests.support.browser", "tests.support.postgres"]
+# A property may take its time on a busy machine; how long is no property of ours.
+settings.register_profile("idprotect", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("idprotect")
 
 
 @pytest.fixture(scope="session")
