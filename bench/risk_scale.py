@@ -87,6 +87,7 @@ def measure(count: int, users: int, *options: str) -> dict[str, Any]:
     took = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = took.ru_utime + took.ru_stime - before.ru_utime - before.ru_stime
     return {
+        "command": " ".join(("python -m bench.risk_scale", *options)),
         "events": count,
         "users": users,
         "exit_status": process.returncode,

@@ -208,11 +208,16 @@ def _user_risk(runs: Sequence[Run]) -> str:
 def _scale() -> list[str]:
     """Return what ``python -m bench.risk_scale --record`` took last."""
     took = json.loads(SCALE.read_text(encoding="utf-8"))
+    parts = [
+        (f"{part['up_to']:,}", f"{part['cpu_us_per_event']} µs", f"{part['loop_us'] / 1000:.0f} ms")
+        for part in took["by_events"]
+    ]
     return [
-        f"`python -m bench.risk_scale`: {took['events']:,} events of {took['users']:,} users: at most "
+        f"`{took['command']}`: {took['events']:,} events of {took['users']:,} users: at most "
         f"{took['largest_mb']} MB (goal 1,000) and {took['cpu_us_per_event']} µs CPU an event (goal 300). The load of "
         f"the machine, with {took['cores']} cores, was {took['load_before']} before and {took['load_after']} after; "
-        "beside other work an event costs up to twice as much."
+        "beside other work an event costs up to twice as much.\n",
+        _table(("events up to", "CPU an event", "CPU of a fixed loop then"), parts),
     ]
 
 
