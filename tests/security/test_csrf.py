@@ -381,6 +381,7 @@ def test_looking_changes_nothing(place: Place, method: str, who: str) -> None:
         "detection_id": "x",
         "number": 1,
         "rest": "x",
+        "draft_id": "x",
         "ending": "csv",
         "path": "x",
         "act_name": "block",
