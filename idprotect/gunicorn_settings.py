@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy.orm import configure_mappers
 
 from idprotect import user_agents
-from idprotect.turns import Turns
 
 workers = 2
 worker_class = "gthread"
@@ -32,9 +31,3 @@ def when_ready(_server: Any) -> None:
     user_agents.read("Mozilla/5.0")
     gc.collect()
     gc.freeze()  # else the collector writes to each object, and so makes a copy of its page in each worker
-
-
-def post_worker_init(worker: Any) -> None:
-    """Let the requests of a worker take turns on SQLite; for a database elsewhere they had better wait side by side."""
-    if worker.wsgi.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite:"):
-        worker.wsgi = Turns(worker.wsgi)
