@@ -1,6 +1,7 @@
 """D19: people see and take away what is known of them, and nothing is kept for longer than the settings say."""
 
 import json
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -45,6 +46,26 @@ def download(visitor: Visitor) -> Any:
     assert "attachment" in visitor.page.headers["Content-Disposition"]
     assert "no-store" in visitor.page.headers["Cache-Control"]
     return json.loads(visitor.page.text)
+
+
+def test_nobody_outside_is_asked_anything(informed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C054: a sign-in is judged, stopped and told of without one connection or name that is looked up."""
+
+    def refuse(*target: Any, **_options: Any) -> None:
+        raise AssertionError(f"something outside was asked: {target}")
+
+    informed.make_user("ada", authenticators=("totp",))
+    informed.list_address()
+    informed.apply(SIGN_IN_RISK_POLICY)
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+    visitor = informed.browser(TOR_ADDRESS).start().sign_in("ada")
+
+    assert visitor.step != "application"
+    with informed.app.app_context():
+        assert session().query(RiskDetection).count() > 0
 
 
 def test_people_see_and_download_what_is_known_of_them(informed: Place) -> None:
@@ -107,7 +128,7 @@ def test_the_download_wants_a_fresh_proof_and_no_risk(place: Place) -> None:
 
 
 def test_nothing_is_kept_for_longer_than_the_settings_say(make_a_place: Callable[..., Place]) -> None:
-    """D19: by table; what is at risk stays, and the newest line of the history."""
+    """D19, C095: by table; what is at risk stays, and the newest line of the history."""
     place = make_a_place(
         IDPROTECT_KEEP_SIGN_INS_DAYS=100,
         IDPROTECT_KEEP_RECEIPTS_DAYS=50,
