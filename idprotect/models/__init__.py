@@ -17,6 +17,7 @@ from idprotect.models.client_error import ClientError
 from idprotect.models.delivery import Delivery, Progress, SignalStream, Unsubscribed, Webhook
 from idprotect.models.oauth import (
     BARE_CLIENT,
+    BARE_TOKEN,
     AuthorizationCode,
     Client,
     ClientRules,
@@ -49,6 +50,7 @@ from idprotect.models.user import (
 __all__ = [
     "BARE_CLIENT",
     "BARE_SIGN_IN",
+    "BARE_TOKEN",
     "BARE_USER",
     "AddressTrust",
     "AuditEvent",

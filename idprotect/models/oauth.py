@@ -5,6 +5,7 @@ Codes and tokens are kept as SHA-256 of the value; whoever reads the database ca
 
 import hmac
 from datetime import datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
@@ -404,6 +405,9 @@ class TokenExchange(Base):
     subject_token_id: Mapped[str] = mapped_column(String(32))
     actor_token_id: Mapped[str | None] = mapped_column(String(32))
     actors: Mapped[list[Any]] = mapped_column(default=list)
+
+
+BARE_TOKEN = Bare(Token, SimpleNamespace)
 
 
 class Consent(Base):

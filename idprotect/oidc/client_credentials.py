@@ -6,7 +6,6 @@ token by reference, minutes to live, without refresh token; it is as good as its
 
 from dataclasses import dataclass
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
@@ -14,7 +13,7 @@ from sqlalchemy import Row, bindparam, select
 
 from idprotect import clock, workloads
 from idprotect.keys import sha256
-from idprotect.models import Bare, Client, ClientRules, Token, run, session, split, table_of
+from idprotect.models import BARE_TOKEN, Client, ClientRules, Token, run, session, split, table_of
 from idprotect.oidc import clients
 from idprotect.oidc.issuing import Issuing
 from idprotect.oidc.presentation import Presentation
@@ -23,9 +22,8 @@ from idprotect.registration import CLIENT_CREDENTIALS, CONFIDENTIAL_METHODS, OWN
 from idprotect.runtime import settings
 
 _tokens = table_of(Token)
-_BARE_TOKEN = Bare(Token, SimpleNamespace)
 _ALL = (
-    select(*_BARE_TOKEN.columns, Client.revision)
+    select(*BARE_TOKEN.columns, Client.revision)
     .join_from(_tokens, table_of(Client), Client.id == Token.client_id)
     .where(_tokens.c.user_id.is_(None))
 )
@@ -149,6 +147,6 @@ def get(token_id: str) -> ClientToken | None:
 def _made(row: "Row[Any] | None") -> ClientToken | None:
     if row is None:
         return None
-    token, revision = split(row, _BARE_TOKEN)
+    token, revision = split(row, BARE_TOKEN)
     client = clients.at_revision(token.client_id, revision)
     return ClientToken(token, client) if client is not None else None

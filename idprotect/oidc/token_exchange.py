@@ -12,7 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, Unaut
 from idprotect import clock
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, Token, TokenExchange, UserFacts, add
-from idprotect.oidc import client_credentials, targets, tokens
+from idprotect.oidc import targets, tokens
 from idprotect.oidc.client_credentials import ClientToken
 from idprotect.oidc.grants import Stored, ask_gate
 from idprotect.oidc.issuing import Issuing, Unprinted
@@ -94,7 +94,7 @@ class TokenExchangeGrant(Issuing, grants.BaseGrant, grants.TokenEndpointMixin): 
         form = self.request.form
         if name not in form or form.get(f"{name}_type") != ACCESS_TOKEN:
             raise InvalidRequestError(f"The {name} has to be an access token of this server, and say so.")
-        found = tokens.find(form[name]) or client_credentials.find(form[name])
+        found = tokens.find_any(form[name])
         if found is None or found.is_refresh or not _may_hand_in(self.client, found):
             raise InvalidRequestError(f"The {name} is not valid.")
         is_alive = all(one is not None and one.is_alive for one in tokens.lineage(found))

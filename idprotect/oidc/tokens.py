@@ -6,7 +6,6 @@ A token is as good as its client, its sign-in and its user are now; each use loo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 from authlib.oauth2.rfc7009 import RevocationEndpoint
@@ -17,6 +16,7 @@ from idprotect import clock, gate, session_cookie
 from idprotect.gate import Access
 from idprotect.keys import sha256
 from idprotect.models import (
+    BARE_TOKEN,
     Bare,
     Client,
     ClientRules,
@@ -134,7 +134,7 @@ class Presented:
 
 _tokens = table_of(Token)
 _PARTS = (
-    Bare(Token, SimpleNamespace),
+    BARE_TOKEN,
     Bare(SignIn, SignInFacts, only={"id", "ended_at", "aggregated_level", "session_level"}),
     Bare(
         User,
@@ -174,6 +174,11 @@ def find(value: str) -> Presented | None:
     return _made(run(_TOKEN, hash=(hashed := sha256(value))).first(), hashed)
 
 
+def find_any(value: str) -> Presented | ClientToken | None:
+    """Find a token by its value, whether it is about a user or a client's own."""
+    return find(value) or client_credentials.find(value)
+
+
 def lineage(token: Presented | ClientToken) -> Iterator[Presented | ClientToken | None]:
     """Return a token, and all that it was exchanged for, directly or not."""
     yield token
@@ -198,7 +203,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | ClientToken | None:
         """Find the token; the hint is not needed."""
-        return find(token_string) or client_credentials.find(token_string)
+        return find_any(token_string)
 
     def check_permission(self, token: Presented | ClientToken, client: ClientRules, request: Any) -> bool:
         """A client learns about its own tokens, and an API that is registered for that about all access tokens.
@@ -241,7 +246,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> Presented | ClientToken | None:
         """Find the token; the hint is not needed."""
-        return find(token_string) or client_credentials.find(token_string)
+        return find_any(token_string)
 
     def revoke_token(self, token: Presented | ClientToken, request: Any) -> None:
         """Revoke a refresh token with all that descends from it, or one access token."""
