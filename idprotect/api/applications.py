@@ -6,9 +6,10 @@ allowed more: so nobody gives, takes over or touches a scope of ours that the to
 application changes itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -53,6 +54,8 @@ from idprotect.registration import (
 
 READ, WRITE = "idprotect:applications.read", "idprotect:applications.write"
 PATH = "/applications/{client_id}"
+_read_route = partial(Route, tag="applications", scopes=(READ,))
+_write_route = partial(Route, tag="applications", scopes=(WRITE,))
 _LINE = Text(2000)
 _KINDS: Mapping[str, Kind] = {
     "client_name": Text(128),
@@ -242,25 +245,12 @@ def _shown(client: Client, **secret: str | None) -> Response:
     return answer
 
 
-def _route(
-    method: str,
-    path: str,
-    name: str,
-    summary: str,
-    view: Callable[[Call], Response],
-    answers: Mapping[int, Answer],
-    **more: Any,
-) -> Route:
-    scope = READ if method == "GET" else WRITE
-    return Route(method, path, name, "applications", summary, (scope,), view, answers, **more)
-
-
 _WITH_SECRET = {**ONE, "properties": {**ONE["properties"], "client_secret": TEXT_OR_NOTHING}}
 ROUTES = (
     Listed(
         "/applications", "listApplications", "applications", "Every application.", READ, APPLICATIONS
     ).route(),
-    _route(
+    _read_route(
         "GET",
         PATH,
         "getApplication",
@@ -269,7 +259,7 @@ ROUTES = (
         {200: Answer("This one.", ONE, ETAG)},
         refusals=(404,),
     ),
-    _route(
+    _write_route(
         "POST",
         "/applications",
         "registerApplication",
@@ -288,7 +278,7 @@ ROUTES = (
         ),
         refusals=(409,),
     ),
-    _route(
+    _write_route(
         "PUT",
         PATH,
         "changeApplication",
@@ -299,7 +289,7 @@ ROUTES = (
         refusals=(404,),
         precondition=True,
     ),
-    _route(
+    _write_route(
         "POST",
         f"{PATH}/rotate-secret",
         "rotateSecret",
@@ -324,7 +314,7 @@ ROUTES = (
         refusals=(404, 409),
         precondition=True,
     ),
-    _route(
+    _write_route(
         "PUT",
         f"{PATH}/enabled",
         "switchApplication",

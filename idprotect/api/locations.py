@@ -1,16 +1,15 @@
 """Named locations at the API, one by one; each change is a version of the policies, as when the document is sent."""
 
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from flask import Response, jsonify
 
 from idprotect import policies
-from idprotect.api.policies import CONFIRMATION, IN_FORCE, READ
-from idprotect.api.policy_changes import APPLIED, NOTE, WRITE, applied, change, expected_version
+from idprotect.api.policies import CONFIRMATION, IN_FORCE, read_route
+from idprotect.api.policy_changes import APPLIED, NOTE, applied, change, expected_version, write_route
 from idprotect.api.problems import Problem
-from idprotect.api.routes import Answer, Call, Route, not_found
+from idprotect.api.routes import Answer, Call, not_found
 from idprotect.api.schemas import TEXT, TEXTS, TRUTH, Body, Flag, Member, Several, Text, several, shaped
 from idprotect.conditional_access import Location, PolicySet, drafts
 from idprotect.conditional_access.document import place
@@ -102,54 +101,40 @@ def _shown(location: Location) -> dict[str, Any]:
     }
 
 
-def _route(
-    method: str,
-    name: str,
-    summary: str,
-    scope: str,
-    view: Callable[[Call], Response],
-    answers: Mapping[int, Answer],
-    path: str = PATH,
-    **more: Any,
-) -> Route:
-    return Route(method, path, name, "policies", summary, (scope,), view, answers, **more)
-
-
 ROUTES = (
-    _route(
+    read_route(
         "GET",
+        "/named-locations",
         "listNamedLocations",
         "The named locations in force.",
-        READ,
         _all,
         {200: Answer("All of them.", shaped(items=several(ONE)))},
-        path="/named-locations",
     ),
-    _route(
+    read_route(
         "GET",
+        PATH,
         "getNamedLocation",
         "One named location.",
-        READ,
         _one,
         {200: Answer("This one.", ONE, IN_FORCE)},
         refusals=(404,),
     ),
-    _route(
+    write_route(
         "PUT",
+        PATH,
         "putNamedLocation",
         "Make a named location, or put another in its place.",
-        WRITE,
         _put,
         APPLIED,
         body=Body({**FIELDS, "note": NOTE, "confirmation": CONFIRMATION}),
         refusals=(404,),
         precondition=True,
     ),
-    _route(
+    write_route(
         "DELETE",
+        PATH,
         "deleteNamedLocation",
         "Remove a named location, unless it is trusted or a policy names it.",
-        WRITE,
         _delete,
         APPLIED,
         parameters={"note": NOTE},

@@ -1,6 +1,7 @@
 """Policies at the API: what is in force and was, what would speak against others, and what would come of them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ from idprotect.risk import RiskLevel
 
 Result = TypeVar("Result")
 READ = "idprotect:policies.read"
+read_route = partial(Route, tag="policies", scopes=(READ,))
 VERSION = Whole(1, 2**31 - 1)
 LEVELS = Choice([level.label for level in RiskLevel])
 
@@ -160,14 +162,8 @@ QUESTION = Body(
 )
 
 
-def _route(
-    method: str, path: str, name: str, summary: str, view: Any, answers: Mapping[int, Answer], **more: Any
-) -> Route:
-    return Route(method, path, name, "policies", summary, (READ,), view, answers, **more)
-
-
 ROUTES = (
-    _route(
+    read_route(
         "GET",
         "/policies",
         "getPolicies",
@@ -183,7 +179,7 @@ ROUTES = (
         READ,
         POLICY_VERSIONS,
     ).route(),
-    _route(
+    read_route(
         "GET",
         "/policies/versions/{version}",
         "getPolicyVersion",
@@ -193,7 +189,7 @@ ROUTES = (
         arguments={"version": VERSION},
         refusals=(404,),
     ),
-    _route(
+    read_route(
         "POST",
         "/policies/check",
         "checkPolicies",
@@ -206,7 +202,7 @@ ROUTES = (
         },
         body=Body({"document": DOCUMENT, "confirmation": CONFIRMATION}),
     ),
-    _route(
+    read_route(
         "POST",
         "/policies/what-if",
         "whatIf",

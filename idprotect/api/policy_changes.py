@@ -4,9 +4,9 @@ What changes them needs ``If-Match`` with the ``ETag`` of what was read, so nobo
 meanwhile (RFC 9110 section 13.1.1, RFC 6585 section 3).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 from flask import Response, jsonify, request
 
@@ -20,6 +20,7 @@ from idprotect.errors import NotFound
 from idprotect.models import session
 
 WRITE = "idprotect:policies.write"
+write_route = partial(Route, tag="policies", scopes=(WRITE,))
 Pointer = Callable[[str], str]
 NOTE = Member(Text(500, may_be_empty=True), "What the version is about.")
 APPLIED = {200: Answer("It is in force.", shaped(version=NUMBER, warnings=TEXTS), IN_FORCE)}
@@ -101,14 +102,8 @@ def expected_version(any_will_do: bool = False) -> int:
     return newest
 
 
-def _route(
-    method: str, path: str, name: str, summary: str, view: Any, answers: Mapping[int, Answer], **more: Any
-) -> Route:
-    return Route(method, path, name, "policies", summary, (WRITE,), view, answers, **more)
-
-
 ROUTES = (
-    _route(
+    write_route(
         "PUT",
         "/policies",
         "putPolicies",
@@ -118,7 +113,7 @@ ROUTES = (
         body=Body({"document": DOCUMENT, "note": NOTE, "confirmation": CONFIRMATION}),
         precondition=True,
     ),
-    _route(
+    write_route(
         "POST",
         "/policies/roll-back",
         "rollBackPolicies",
@@ -129,7 +124,7 @@ ROUTES = (
         refusals=(404,),
         precondition=True,
     ),
-    _route(
+    write_route(
         "PUT",
         "/policies/emergency",
         "setEmergency",

@@ -68,11 +68,11 @@ class Route:
     method: str
     path: str
     name: str
-    tag: str
     summary: str
-    scopes: Sequence[str]
     view: View
     answers: Mapping[int, Answer]
+    tag: str
+    scopes: Sequence[str]
     arguments: Mapping[str, Kind] = field(default_factory=dict)
     parameters: Mapping[str, Member] = field(default_factory=dict)
     body: Body | None = None
