@@ -155,6 +155,10 @@ class DraftingForm(PolicyForm):
         if not self.text:
             raise InteractionError("Please say why.", "reason")
 
+    def saw_version(self, version: int) -> None:
+        """Be about this version from now on: the page shows what others changed."""
+        _replace(self.based_on, version)
+
 
 class DraftForm(DraftingForm):
     """The text of a policy file."""
@@ -166,3 +170,11 @@ class SavedDraftForm(DraftForm):
     """The text of a draft that was put aside, and which revision of it was opened."""
 
     revision = IntegerField(validators=[InputRequired()], widget=HiddenInput())
+
+    def saw_revision(self, revision: int) -> None:
+        """Be about this revision from now on: the page shows what somebody else saved."""
+        _replace(self.revision, revision)
+
+
+def _replace(field: IntegerField, value: int) -> None:
+    field.data, field.raw_data = value, None  # what was submitted would be shown otherwise

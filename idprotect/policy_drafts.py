@@ -5,6 +5,7 @@ change policies may go on with it; who saves says which revision they saw, so no
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -12,13 +13,28 @@ from sqlalchemy.exc import IntegrityError
 
 from idprotect import audit, clock, policies
 from idprotect.audit import Event
-from idprotect.conditional_access import PolicySet
+from idprotect.conditional_access import PolicySet, parse_policies
 from idprotect.conditional_access.toml import from_toml
-from idprotect.errors import DraftChanged, InteractionError, NotFound
+from idprotect.errors import DraftChanged, InteractionError, NotFound, PolicyError
+from idprotect.insights import differences
+from idprotect.insights.differences import Difference
 from idprotect.models import PolicyDraft, rows_changed, session
 
 MOST = 100
 LONGEST_NAME, LONGEST_TEXT = 64, 60_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a draft differs from what is in force.
+
+    :ivar problems: why that cannot be said yet; then nothing else is.
+    :ivar diff: line by line.
+    """
+
+    problems: Sequence[str] = ()
+    changes: Sequence[Difference] = ()
+    diff: str = ""
 
 
 def drafts() -> Sequence[PolicyDraft]:
@@ -42,6 +58,18 @@ def find(name: str) -> PolicyDraft:
     return found
 
 
+def compare(text: str) -> Comparison:
+    """Compare the text of a draft with what is in force."""
+    try:
+        document = from_toml(text)
+        parse_policies(document)
+    except PolicyError as error:
+        return Comparison(problems=error.problems)
+    force = policies.document()
+    diff = differences.unified(force, document, "in force", "draft")
+    return Comparison(changes=differences.by_name(force, document), diff=diff)
+
+
 def create(name: str, text: str, based_on: int, by: str) -> PolicyDraft:
     """Put policies aside under a new name.
 
@@ -53,7 +81,7 @@ def create(name: str, text: str, based_on: int, by: str) -> PolicyDraft:
         raise InteractionError(f"A draft needs a name of at most {LONGEST_NAME} characters.", "draft_name")
     if (session().scalar(select(func.count()).select_from(PolicyDraft)) or 0) >= MOST:
         raise InteractionError(f"There are {MOST} drafts already. Discard one first.")
-    draft = PolicyDraft(name=name, text=_text(text), based_on=based_on, created_by=by, saved_by=by)
+    draft = PolicyDraft(name=name, text=as_kept(text), based_on=based_on, created_by=by, saved_by=by)
     session().add(draft)
     try:
         session().flush()
@@ -73,7 +101,9 @@ def save(draft: PolicyDraft, text: str, based_on: int, by: str, revision: int) -
     rows = rows_changed(
         update(PolicyDraft)
         .where(PolicyDraft.id == draft.id, PolicyDraft.revision == revision)
-        .values(text=_text(text), based_on=based_on, revision=revision + 1, saved_at=clock.now(), saved_by=by)
+        .values(
+            text=as_kept(text), based_on=based_on, revision=revision + 1, saved_at=clock.now(), saved_by=by
+        )
     )
     if not rows:
         raise DraftChanged
@@ -113,13 +143,13 @@ def _take(draft: PolicyDraft, revision: int) -> None:
         raise DraftChanged
 
 
-def _record(event: Event, draft: PolicyDraft, by: str, **more: Any) -> None:
-    facts: dict[str, Any] = {"draft": draft.name, "revision": draft.revision, "based_on": draft.based_on}
-    audit.record(event, actor=by, **facts, **more)
-
-
-def _text(text: str) -> str:
+def as_kept(text: str) -> str:
     """Return a text with the line ends of a file; browsers send others."""
     if len(text) > LONGEST_TEXT:
         raise InteractionError(f"A draft has at most {LONGEST_TEXT} characters.", "draft")
     return "\n".join(text.splitlines()) + "\n"
+
+
+def _record(event: Event, draft: PolicyDraft, by: str, **more: Any) -> None:
+    facts: dict[str, Any] = {"draft": draft.name, "revision": draft.revision, "based_on": draft.based_on}
+    audit.record(event, actor=by, **facts, **more)

@@ -1,29 +1,21 @@
-"""Changing what is in force: a form and a fresh factor; what was typed is kept; and what would come of a draft."""
+"""Changing what is in force: a form and a fresh factor; what was typed is kept."""
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from flask import abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import people, policies, policy_drafts, users
-from idprotect.admin import door, trials
+from idprotect import policies, policy_drafts
+from idprotect.admin import door
 from idprotect.admin.view import ConsoleView
-from idprotect.conditional_access import PolicySet, parse_policies
 from idprotect.errors import DraftChanged, InteractionError, NotFound, PoliciesChanged, PolicyError
 from idprotect.forms import DraftingForm
 from idprotect.insights import differences
-from idprotect.insights.differences import Difference
 from idprotect.insights.guards import CONFIRMATION
-from idprotect.insights.impact import Impact, impact
-from idprotect.insights.replay import Report
 from idprotect.models import PolicyVersion, session
-
-#: For more people the command line says whom a draft would hit: it takes its time.
-MOST_PEOPLE = 5_000
 
 
 class OnlyLooked(Exception):
@@ -82,44 +74,6 @@ class ChangeView(ConsoleView):
         return response
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What would come of a draft.
-
-    :ivar hit: None where there are too many people to go through.
-    :ivar is_replayed: the stored log was asked for, too; ``replayed`` is None where it is too long.
-    """
-
-    policies: PolicySet
-    changes: list[Difference]
-    hit: Impact | None
-    is_replayed: bool
-    replayed: Report | None
-
-
-def preview(draft: dict[str, Any], confirmation: str = CONFIRMATION) -> Preview:
-    """Look at a draft.
-
-    :raises PolicyError: when it could not be put into force.
-    """
-    good = policies.check(draft, confirmation)
-    wants_replay = "replay" in request.form
-    return Preview(
-        good,
-        differences.by_name(policies.document(), draft),
-        hit_by(good),
-        wants_replay,
-        trials.replayed(parse_policies(draft)) if wants_replay else None,
-    )
-
-
-def hit_by(after: PolicySet) -> Impact | None:
-    """Return who would notice at an ordinary sign-in now; None where there are too many people to wait for it."""
-    if users.count() > MOST_PEOPLE:
-        return None
-    return impact(policies.current(), after, people.everybody(after))
-
-
 def digest(draft: Mapping[str, Any]) -> str:
     """Return what tells a draft from any other."""
     return hashlib.sha256(json.dumps(draft, sort_keys=True).encode()).hexdigest()
@@ -132,7 +86,12 @@ def actor() -> str:
 
 def wants_preview() -> bool:
     """Whether a draft is only to be looked at."""
-    return "check" in request.form or "replay" in request.form
+    return "check" in request.form or wants_replay()
+
+
+def wants_replay() -> bool:
+    """Whether the stored log is to be gone through, too."""
+    return "replay" in request.form
 
 
 def put_aside(text: str, form: DraftingForm) -> AnyResponse:
@@ -159,7 +118,7 @@ def _meanwhile(form: Any, error: PoliciesChanged) -> dict[str, Any]:
     newest = policies.newest_version()
     # What the browser says is based on a version that may never have been.
     before = stored(error.based_on).document if 0 < error.based_on < newest else {}
-    form.based_on.data, form.based_on.raw_data = newest, None
+    form.saw_version(newest)
     return {"meanwhile": differences.unified(before, policies.document(), "as you saw it", "in force now")}
 
 

@@ -5,12 +5,11 @@ from typing import Any
 from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import policies, policy_drafts
-from idprotect.admin.change_view import ChangeView, OnlyLooked, actor, here, preview, wants_preview
+from idprotect import policies, policy_drafts, trials
+from idprotect.admin.change_view import ChangeView, OnlyLooked, actor, here, wants_preview, wants_replay
 from idprotect.admin.view import expose
-from idprotect.conditional_access import parse_policies
 from idprotect.conditional_access.toml import from_toml
-from idprotect.errors import DraftChanged, NotFound, PolicyError
+from idprotect.errors import DraftChanged, NotFound
 from idprotect.forms import DraftForm, SavedDraftForm
 from idprotect.insights import differences
 from idprotect.insights.guards import CONFIRMATION
@@ -47,13 +46,15 @@ class DraftsView(ChangeView):
                 draft.based_on,
                 draft.revision,
             )
-            seen = _compared(draft.text)
+            seen["compared"] = policy_drafts.compare(draft.text)
 
         def carry_out(form: SavedDraftForm) -> AnyResponse | None:
             try:
                 return _go_on(draft, form, seen)
             except DraftChanged:
-                seen.update(_theirs(draft_id, form))
+                theirs = _found(draft_id)
+                form.saw_revision(theirs.revision)
+                seen.update(saved=theirs, theirs=_difference(theirs, form.draft.data or ""))
                 raise
 
         return self.change(
@@ -101,31 +102,16 @@ def _go_on(draft: PolicyDraft, form: SavedDraftForm, seen: dict[str, Any]) -> An
     policies.check_unchanged(form.based_on.data)
     confirmation = form.confirmation.data or ""
     if wants_preview():
-        seen["preview"] = preview(from_toml(text), confirmation)
+        seen["preview"] = trials.preview(from_toml(text), confirmation, wants_replay=wants_replay())
         raise OnlyLooked
     form.check_reason()
     policy_drafts.apply(draft, text, form.based_on.data, actor(), form.text, revision, confirmation)
     return None
 
 
-def _compared(text: str) -> dict[str, Any]:
-    """Return how a draft differs from what is in force, or why that cannot be said yet."""
-    try:
-        document = from_toml(text)
-        parse_policies(document)
-    except PolicyError as error:
-        return {"not_ready": error.problems}
-    force = policies.document()
-    diff = differences.unified(force, document, "in force", "draft")
-    return {"changes": differences.by_name(force, document), "diff": diff}
-
-
-def _theirs(draft_id: str, form: SavedDraftForm) -> dict[str, Any]:
-    """Show what somebody else saved; sent again, the form takes its place."""
-    draft = _found(draft_id)
-    form.revision.data, form.revision.raw_data = draft.revision, None
-    diff = differences.lines(draft.text, form.draft.data or "", f"saved by {draft.saved_by}", "yours")
-    return {"saved": draft, "theirs": diff}
+def _difference(theirs: PolicyDraft, text: str) -> str:
+    """Return how what was typed differs from what somebody else saved."""
+    return differences.lines(theirs.text, text, f"saved by {theirs.saved_by}", "yours")
 
 
 def _found(draft_id: str) -> PolicyDraft:

@@ -5,18 +5,16 @@ from typing import Any
 from flask import abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import policies
+from idprotect import policies, trials
 from idprotect.admin import sentences
 from idprotect.admin.change_view import (
     ChangeView,
     OnlyLooked,
-    Preview,
     actor,
     digest,
     here,
-    hit_by,
-    preview,
     put_aside,
+    wants_replay,
 )
 from idprotect.admin.entry_forms import EntryForm, LocationForm, OnePolicyForm
 from idprotect.admin.view import expose
@@ -39,14 +37,14 @@ class EntryView(ChangeView):
         :param row: what the form shows at first.
         :param name: of the entry that is changed; None for a new one.
         """
-        seen: dict[str, Preview] = {}
+        seen: dict[str, trials.Preview] = {}
 
         def put_into_force(form: EntryForm) -> AnyResponse | None:
             policies.check_unchanged(form.based_on.data)
             draft = drafts.with_entry(policies.document(), form.kind, form.row(), instead_of=name)
             if "put_aside" in request.form:
                 return put_aside(to_toml(draft), form)
-            seen["preview"] = preview(draft)
+            seen["preview"] = trials.preview(draft, wants_replay=wants_replay())
             was_seen = form.looked_at.data == digest(draft)
             form.looked_at.data = digest(draft)
             if "save" not in request.form or not was_seen:
@@ -83,7 +81,7 @@ class EntryView(ChangeView):
         shown: dict[str, Any] = {"kind": kind, "name": name, "action": here()}
         try:
             draft = drafts.without_entry(policies.document(), kind, name)
-            return shown | {"hit": hit_by(policies.check(draft, CONFIRMATION)), "obstacles": ()}
+            return shown | {"hit": trials.hit_by(policies.check(draft, CONFIRMATION)), "obstacles": ()}
         except PolicyError as error:
             return shown | {"hit": None, "obstacles": error.problems}
 

@@ -6,19 +6,17 @@ from typing import Any
 from flask import Response, abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import people, policies
-from idprotect.admin import door, sentences, trials
+from idprotect import people, policies, trials
+from idprotect.admin import door, sentences
 from idprotect.admin.change_view import (
     ChangeView,
     OnlyLooked,
-    Preview,
     actor,
     here,
-    hit_by,
-    preview,
     put_aside,
     stored,
     wants_preview,
+    wants_replay,
 )
 from idprotect.admin.view import expose
 from idprotect.conditional_access import PolicyState, drafts, parse_policies
@@ -94,7 +92,7 @@ class PoliciesView(ChangeView):
         if request.method == "GET":
             form.draft.data = to_toml(policies.document())
             form.based_on.data = policies.newest_version()
-        seen: dict[str, Preview] = {}
+        seen: dict[str, trials.Preview] = {}
 
         def put_into_force(form: DraftForm) -> AnyResponse | None:
             if "put_aside" in request.form:
@@ -102,7 +100,7 @@ class PoliciesView(ChangeView):
             policies.check_unchanged(form.based_on.data)
             draft, confirmation = from_toml(form.draft.data or ""), form.confirmation.data or ""
             if wants_preview():
-                seen["preview"] = preview(draft, confirmation)
+                seen["preview"] = trials.preview(draft, confirmation, wants_replay=wants_replay())
                 raise OnlyLooked
             form.check_reason()
             based_on = form.based_on.data
@@ -126,7 +124,7 @@ class PoliciesView(ChangeView):
             confirmation = form.confirmation.data or ""
             policies.set_state(name, PolicyState(state), actor(), form.text, confirmation=confirmation)
 
-        variables = {"name": name, "state": state, "hit": hit_by(parse_policies(draft))}
+        variables = {"name": name, "state": state, "hit": trials.hit_by(parse_policies(draft))}
         return self.change("policy_state.html", form, turn, lambda: variables)
 
     @expose("/template/<kind>", methods=["GET", "POST"])

@@ -16,7 +16,7 @@ PROBLEMS = {
     403: "The token does not allow this.",
     404: "There is no such thing.",
     409: "As things stand this cannot be done.",
-    412: "Other policies are in force by now: read them again.",
+    412: "What was read has changed by now: read it again.",
     413: "The body has more than 64 KB.",
     415: "The body is not application/json.",
     422: "The body is not valid; each problem names its member.",

@@ -45,6 +45,23 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Text of several lines, each of which can be shown; none at all will do."""
+
+    longest: int
+
+    def schema(self) -> Schema:
+        """Return it as JSON Schema."""
+        return {"type": "string", "maxLength": self.longest}
+
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value."""
+        if not isinstance(value, str):
+            return "must be text"
+        return Text(self.longest, may_be_empty=True).problem(re.sub(r"\r\n|[\n\t]", " ", value))
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of some words."""
 

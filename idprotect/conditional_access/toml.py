@@ -25,6 +25,8 @@ def from_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError([f"This is no TOML: {error}"]) from None
+    except RecursionError:
+        raise PolicyError(["This is no policy file: something in it is nested too deeply."]) from None
 
 
 def to_toml(document: Mapping[str, Any]) -> str:

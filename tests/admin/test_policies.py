@@ -5,8 +5,8 @@ import tomllib
 
 import pytest
 
-from idprotect import policies
-from idprotect.admin import sentences, trials
+from idprotect import policies, trials
+from idprotect.admin import sentences
 from idprotect.conditional_access import PolicyState, parse_policies
 from idprotect.models import AuditEvent, PolicyVersion
 from tests.admin.conftest import Enter

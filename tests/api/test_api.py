@@ -80,7 +80,16 @@ def person(server: Server) -> Person:
 def path_of(route: Any) -> str:
     """Return an address of a route, of nothing that is there."""
     path: str = route.path
-    for name in ("user_id", "sign_in_id", "detection_id", "number", "version", "client_id", "name"):
+    for name in (
+        "user_id",
+        "sign_in_id",
+        "detection_id",
+        "number",
+        "version",
+        "client_id",
+        "name",
+        "draft_id",
+    ):
         path = path.replace(f"{{{name}}}", "1")
     return path
 
