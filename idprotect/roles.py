@@ -55,6 +55,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "application.index": _CLIENTS,
     "application.secret": _CLIENTS,
     "application.switch": _CLIENTS,
+    "application.dismiss": _CLIENTS,
     "application.errors": _READ,
     "policies.index": _READ,
     "policies.file": _READ,

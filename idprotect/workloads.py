@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, delete, func, select, update
+from sqlalchemy import Executable, and_, bindparam, case, delete, exists, func, select, update
 
 from idprotect import address_trust, audit, browser, clock
 from idprotect.audit import Event
 from idprotect.errors import InteractionError
-from idprotect.models import ClientBurst, ClientNetwork, dialect, insert, run, session, table_of
+from idprotect.models import Client, ClientBurst, ClientNetwork, dialect, insert, run, session, table_of
 from idprotect.risk import RiskLevel
 from idprotect.risk.workload import (
     BURST,
@@ -32,6 +32,11 @@ from idprotect.runtime import network_of, runtime, settings
 #: How often a network that is well known is looked at and counted, lest all requests of a client wait for one row.
 COUNTED_EVERY = timedelta(minutes=1)
 MOST_REMEMBERED = 4096
+#: What a client did far too much, in words.
+BURSTS = {
+    "reads": "it read far more at the API within an hour than programs do",
+    "acts": "it acted far more at the API within an hour than programs do",
+}
 
 _table = table_of(ClientNetwork)
 _row = _table.c
@@ -49,9 +54,15 @@ _DISTRUST = delete(_table).where(_of_client, _AT_RISK).returning(_row.asn)
 _burst = table_of(ClientBurst)
 _of_burst = _burst.c.client_id == bindparam("of_client")
 _BURSTS = select(_burst.c.what, _burst.c.at).where(_of_burst)
-_BURSTING = select(_burst.c.client_id).distinct()
 _END_BURSTS = delete(_burst).where(_of_burst).returning(_burst.c.what)
-_LEVELS = select(_row.client_id, func.max(_row.risk_level).label("level")).group_by(_row.client_id)
+_of_networks = (
+    select(func.coalesce(func.max(_row.risk_level), int(RiskLevel.NONE)))
+    .where(_row.client_id == Client.id)
+    .scalar_subquery()
+)
+_is_bursting = exists().where(_burst.c.client_id == Client.id)
+#: The risk of a client, in statements about clients.
+LEVEL = case((and_(_is_bursting, _of_networks < int(BURST)), int(BURST)), else_=_of_networks)
 
 
 def observe(client_id: str) -> None:
@@ -105,11 +116,17 @@ def risk(client_id: str) -> RiskLevel:
     return max(client_risk(origins(client_id)), BURST if bursts(client_id) else RiskLevel.NONE)
 
 
-def levels() -> dict[str, RiskLevel]:
-    """Return the risk of every client that ever came."""
-    of_networks = {row.client_id: RiskLevel(row.level) for row in run(_LEVELS)}
-    bursting = {row.client_id: max(of_networks.get(row.client_id, BURST), BURST) for row in run(_BURSTING)}
-    return of_networks | bursting
+def reasons(client_id: str) -> list[str]:
+    """Return why a client is at risk, in sentences with values; nothing when it is not."""
+    strange = [origin for origin in origins(client_id) if origin.level]
+    return [_came_from(origin) for origin in strange] + [
+        f"{BURSTS[what]}; found {_said(at)}" for what, at in sorted(bursts(client_id).items())
+    ]
+
+
+def is_learning(client_id: str) -> str:
+    """Return why the networks of a client mean nothing yet; empty when they do."""
+    return baseline().reason(origins(client_id), clock.now())
 
 
 def is_blocked(client_id: str) -> bool:
@@ -135,6 +152,16 @@ def remediate(client_id: str, by: str) -> None:
     asns, ended = _changed(_DISTRUST, client_id), _changed(_END_BURSTS, client_id)
     if asns or ended:
         audit.record(Event.CLIENT_REMEDIATED, actor=by, client_id=client_id, asns=asns, bursts=ended)
+
+
+def _came_from(origin: Origin) -> str:
+    often = "once" if origin.times == 1 else f"{origin.times} times"
+    when = f"first {_said(origin.first_at)}, last {_said(origin.last_at)}"
+    return f"its credentials were used {often} from AS{origin.asn}, where it never came from before; {when}"
+
+
+def _said(at: datetime) -> str:
+    return f"{at:%d %B %Y, %H:%M UTC}"
 
 
 def _tell(client_id: str, anomaly: Anomaly, **more: str | None) -> None:

@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Response, abort, request, url_for
+from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import client_errors, clients
+from idprotect import client_errors, clients, workloads
 from idprotect.admin.application_form import ApplicationForm, NewApplicationForm, SecretForm
 from idprotect.admin.change_view import ChangeView, actor, here
 from idprotect.admin.snippets import snippets
@@ -85,6 +85,19 @@ class ApplicationView(ChangeView):
 
         shown = {"client": client, "action": here()}
         return self.change("application_switch.html", form, switch, lambda: shown)
+
+    @expose("/dismiss", methods=["GET", "POST"])
+    def dismiss(self) -> AnyResponse:
+        """Say that the risk of an application is void."""
+        client = _client()
+        form = ReasonForm.for_page(f"dismiss:{client.id}")
+
+        def dismiss(form: ReasonForm) -> AnyResponse:
+            workloads.dismiss(client.id, actor(), form.text)
+            return redirect(_url(client), 303)
+
+        shown = {"client": client, "reasons": workloads.reasons(client.id), "action": here()}
+        return self.change("application_dismiss.html", form, dismiss, lambda: shown)
 
     @expose("/errors")
     def errors(self) -> Response:

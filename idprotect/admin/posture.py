@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from flask import url_for
 from sqlalchemy import exists, select
@@ -10,6 +11,7 @@ from sqlalchemy import exists, select
 from idprotect import address_trust, clock, policies, users, webhooks, workloads
 from idprotect.conditional_access import Control, Policy, PolicyState
 from idprotect.models import Authenticator, Client, SignIn, User, session
+from idprotect.risk import RiskLevel
 from idprotect.runtime import settings
 
 #: An administrator who was not here for so long may have left.
@@ -94,15 +96,13 @@ def _about_programs() -> Iterator[Advice]:
             f"{hook.url} is told nothing any more: its answer was {hook.disabled_why}.",
             f"flask idprotect webhook enable {hook.id}",
         )
-    for client_id, level in workloads.levels().items():
-        client = session().get(Client, client_id) if level else None
-        if client is not None:
-            url = url_for("idprotect_admin_applications.details", client_id=client_id)
-            yield Advice(
-                f"Somebody else may have the credentials of {client.name}.",
-                f"flask idprotect client show {client_id}",
-                url,
-            )
+    for client in session().scalars(select(Client).where(workloads.LEVEL > RiskLevel.NONE)):
+        values: dict[str, Any] = {"client_id": client.id}
+        yield Advice(
+            f"Somebody else may have the credentials of {client.name}.",
+            f"flask idprotect client show {client.id}",
+            url_for("idprotect_admin_applications.details", **values),
+        )
 
 
 def _is_stale(user: User) -> bool:

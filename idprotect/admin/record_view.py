@@ -2,7 +2,7 @@
 
 from flask import Response, abort, url_for
 
-from idprotect import audit_chain, client_errors
+from idprotect import audit_chain, client_errors, workloads
 from idprotect.admin.list_view import ListView
 from idprotect.admin.snippets import snippets
 from idprotect.admin.view import expose
@@ -36,6 +36,11 @@ class ApplicationsView(ListView):
             list_url=url_for(f"{self.endpoint}.index"),
             snippets=snippets(client),
             errors=len(client_errors.of(client.id)),
+            level=workloads.risk(client.id),
+            reasons=workloads.reasons(client.id),
+            learning=workloads.is_learning(client.id),
+            is_blocked=workloads.is_blocked(client.id),
+            trail_url=url_for("idprotect_admin_audit.index", actor=f"client:{client.id}"),
         )
 
 

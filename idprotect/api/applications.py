@@ -24,6 +24,7 @@ from idprotect.api.routes import Answer, Call, Route, no_content, not_found
 from idprotect.api.schemas import (
     TEXT,
     TEXT_OR_NOTHING,
+    TEXTS,
     TIME_OR_NOTHING,
     TRUTH,
     Body,
@@ -38,7 +39,7 @@ from idprotect.api.schemas import (
     Whole,
     shaped,
 )
-from idprotect.errors import NotFound
+from idprotect.errors import InteractionError, NotFound
 from idprotect.lists import APPLICATIONS
 from idprotect.models import Client, new_id, rows_changed, session
 from idprotect.registration import (
@@ -86,6 +87,7 @@ ONE = shaped(
     created=TIME_OR_NOTHING,
     enabled=TRUTH,
     risk_level=TEXT,
+    risk_reasons=TEXTS,
     registration=REGISTRATION.schema(),
 )
 ETAG = {"ETag": "Names how it is registered; for If-Match."}
@@ -166,6 +168,18 @@ def _switch(call: Call) -> Response:
     return no_content()
 
 
+def _dismiss(call: Call) -> Response:
+    """Say that an application's risk is void; said again, it changes nothing."""
+    client = _found(call)
+    _check_reach(call, client)
+    try:
+        workloads.dismiss(client.id, call.actor.name, call.body["reason"])
+    except InteractionError:
+        return no_content()
+    session().commit()
+    return no_content()
+
+
 def _found(call: Call) -> Client:
     try:
         return clients.get(call.path["client_id"])
@@ -238,6 +252,7 @@ def _shown(client: Client, **secret: str | None) -> Response:
         created=client.created_at.isoformat(),
         enabled=client.enabled,
         risk_level=workloads.risk(client.id).label,
+        risk_reasons=workloads.reasons(client.id),
         registration={name: value for name, value in metadata.items() if value is not None},
         **secret,
     )
@@ -322,6 +337,16 @@ ROUTES = (
         _switch,
         {204: Answer("It is so.")},
         body=Body({"on": Member(Flag(), required=True), "reason": REASON}),
+        refusals=(404,),
+    ),
+    _write_route(
+        "POST",
+        f"{PATH}/dismiss",
+        "dismissApplication",
+        "Say that an application's risk is void: what it was held at risk for was itself.",
+        _dismiss,
+        {204: Answer("It is at no risk.")},
+        body=Body({"reason": REASON}),
         refusals=(404,),
     ),
 )

@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from idprotect import clients, clock, workloads
+from idprotect import clients, workloads
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.cli.registration_options import given, metadata
 from idprotect.models import Client, session
@@ -63,11 +63,8 @@ def change_client(client_id: str, **options: Any) -> Result:
 @command(client_group, "list")
 def list_clients() -> Result:
     """List applications, with their own risk."""
-    levels = workloads.levels()
-    return [
-        {**_client(client), "risk_level": levels.get(client.id, RiskLevel.NONE).label}
-        for client in session().scalars(select(Client).order_by(Client.name))
-    ]
+    listed = session().execute(select(Client, workloads.LEVEL).order_by(Client.name))
+    return [{**_client(client), "risk_level": RiskLevel(level).label} for client, level in listed]
 
 
 @command(client_group, "show")
@@ -163,7 +160,7 @@ def _with_risk(client: Client) -> dict[str, Any]:
     return {
         **_client(client),
         "risk_level": workloads.risk(client.id).label,
-        "learning": workloads.baseline().reason(origins, clock.now()),
+        "learning": workloads.is_learning(client.id),
         "networks": [_origin(origin) for origin in origins if origin.asn != UNKNOWN],
         "bursts": {what: at.isoformat() for what, at in workloads.bursts(client.id).items()},
         "not_evaluated": sum(origin.times for origin in origins if origin.asn == UNKNOWN),

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from idprotect import workloads
 from idprotect.audit import Event
 from idprotect.lists import words
 from idprotect.lists.listing import Column, Condition, Filter, Listing, choice, equal, times
@@ -30,6 +31,7 @@ APPLICATIONS = Listing(
     columns=(
         Column("name", "Name", Client.name, sortable=True, link=_TO_APPLICATION),
         Column("client_id", "Client id", Client.id, "mono"),
+        Column("level", "Risk", workloads.LEVEL, "level", sortable=True),
         Column("auth_method", "Authentication", Client.token_endpoint_auth_method, "mono"),
         Column("scopes", "Scopes", Client.scopes, "items"),
         Column("redirect_uris", "Redirect URIs", Client.redirect_uris, "items", shown=False),
@@ -39,12 +41,14 @@ APPLICATIONS = Listing(
     ),
     order="name",
     filters=(
+        words.level("level", "Risk", workloads.LEVEL),
         words.yes_no("enabled", "Enabled", Client.enabled),
         words.yes_no("first_party", "First party", Client.first_party),
     ),
     hidden={"id": Client.id},
     search=lambda text: Client.name.contains(text, autoescape=True) | (Client.id == text),
     search_label="Name or client id",
+    presets={"At risk": {"level": "low"}},
 )
 
 AUDIT = Listing(

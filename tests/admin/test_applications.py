@@ -1,6 +1,7 @@
 """Registering an application in the console: kinds, reasons by line, secrets shown once, programs to paste, last errors."""
 
 import ast
+import json
 import re
 import subprocess
 from datetime import timedelta
@@ -8,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from idprotect import client_errors, clients
-from idprotect.models import AuditEvent, Client, ClientError
+from idprotect import client_errors, clients, clock, workloads
+from idprotect.models import AuditEvent, Client, ClientError, ClientNetwork, session
 from idprotect.oidc import explanations
 from idprotect.oidc.explanations import explain
 from idprotect.registration import TOKEN_EXCHANGE, Registration
@@ -243,8 +244,74 @@ def test_only_administrators_register_and_only_with_a_fresh_factor(place: Place,
     assert visitor.status == 400
     assert "Please confirm that it is you" in visitor.text
     assert basic(place, "notes", CLIENT_SECRET) == 400
-    for page in ("", "secret", "switch", "errors"):
+    for page in ("", "secret", "switch", "dismiss", "errors"):
         assert enter().get(f"/admin/application/{page}?id=%00nobody").status in (400, 404)
+
+
+# Applications at risk
+
+
+def put_at_risk(place: Place, *, network: int = 0, burst: str = "") -> None:
+    """Let something be found about the application: a strange network, far too many requests, or both."""
+    place.add_application()
+    with place.arranging():
+        now = clock.now()
+        if network:
+            row = {"first_at": now, "last_at": now, "times": 3, "risk_level": network}
+            session().add(ClientNetwork(client_id="notes", asn=64500, **row))
+        if burst:
+            workloads.observe_burst("notes", burst, 2000)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({}, []),
+        ({"network": 1}, ["3 times from AS64500"]),
+        ({"burst": "reads"}, ["read far more at the API"]),
+        ({"network": 3, "burst": "acts"}, ["3 times from AS64500", "acted far more at the API"]),
+    ],
+)
+def test_an_application_at_risk_is_told_in_its_list_and_on_its_page(
+    place: Place, enter: Enter, found: dict[str, Any], words: list[str]
+) -> None:
+    """F019, F020: with the level that the engine says, and why; a filter finds it."""
+    put_at_risk(place, **found)
+    with place.app.app_context():
+        level = workloads.risk("notes").label
+        assert len(workloads.reasons("notes")) == len(words)
+    visitor = enter("reader").get("/admin/applications/?level=low")
+    assert ("notes" in visitor.text, "Nothing" in visitor.text) == (bool(found), not found)
+    (row,) = json.loads(visitor.get("/admin/applications/export.json?q=notes").page.text)
+    assert row["level"] == level
+    visitor.get(PAGE)
+    assert ("Somebody else may have its credentials" in visitor.text) == bool(found)
+    for word in words:
+        assert word in visitor.text
+    assert "/admin/application/dismiss" not in visitor.page.text, "a reader looks"
+
+
+def test_the_risk_of_an_application_is_dismissed_with_a_reason(place: Place, enter: Enter) -> None:
+    """F020: everything that it was held at risk for; by administrators alone."""
+    put_at_risk(place, network=2, burst="reads")
+    assert enter("operator").get("/admin/application/dismiss?id=notes").status == 403
+    visitor = enter().get(PAGE)
+    assert "/admin/audit/?actor=client:notes" in visitor.page.text
+    visitor.get("/admin/application/dismiss?id=notes")
+    assert "3 times from AS64500" in visitor.text
+    send(visitor)
+    assert visitor.path == PAGE
+    assert "Somebody else may have" not in visitor.text
+    (told,) = place.rows(AuditEvent, AuditEvent.name == "client:dismissed")
+    assert (told.actor, told.details["reason"], told.details["asns"], told.details["bursts"]) == (
+        "the-administrator",
+        REASON,
+        [64500],
+        ["reads"],
+    )
+    send(visitor.get("/admin/application/dismiss?id=notes"))
+    assert visitor.status == 400
+    assert "not at risk" in visitor.text
 
 
 # Programs to paste

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from idprotect import workloads
 from idprotect.admin import posture
 from idprotect.models import AuditEvent, session
 from tests.api.test_api import REASON, Caller
@@ -87,6 +88,27 @@ def test_mass_acts_are_held_against_the_application_and_a_new_secret_ends_that(w
     assert told(watching, caller, "show")["risk_level"] == "none"
     (ended,) = events(caller, "client:remediated")
     assert ended.details["bursts"] == ["acts"]
+
+
+def test_what_an_application_is_held_at_risk_for_is_told_and_closed_at_the_api(server: Server) -> None:
+    """F020, C096: in list and representation; closed with a reason, by another one that may do as much."""
+    caller = Caller(server, "idprotect:applications.read", "idprotect:applications.write")
+    other = Caller(server, "idprotect:applications.read")
+    path = f"/applications/{other.application.id}"
+    with server.arranging():
+        for risky in (caller, other):
+            workloads.observe_burst(risky.application.id, "acts", 300)
+    listed = {row["client_id"]: row["level"] for row in caller.get("/applications?level=medium")["items"]}
+    assert listed == dict.fromkeys((caller.application.id, other.application.id), "medium")
+    assert "acted far more at the API" in caller.get(path)["risk_reasons"][0]
+    me = f"/applications/{caller.application.id}"
+    assert caller.send("POST", f"{me}/dismiss", REASON).status_code == 403, "nobody clears themselves"
+    assert other.send("POST", f"{path}/dismiss", REASON).status_code == 403
+    for _ in range(2):
+        assert caller.send("POST", f"{path}/dismiss", REASON).status_code == 204
+    assert (caller.get(path)["risk_level"], caller.get(path)["risk_reasons"]) == ("none", [])
+    (told,) = events(other, "client:dismissed")
+    assert (told.actor, told.details["reason"]) == (f"client:{caller.application.id}", REASON["reason"])
 
 
 def told(server: Server, caller: Caller | None, command: str, *arguments: str) -> Any:
