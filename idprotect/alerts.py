@@ -1,4 +1,4 @@
-"""Mail to administrators about people at risk: at once when somebody reaches the level, and one for a burst.
+"""Mail to administrators: when somebody reaches the level of risk, and when a webhook is disabled; one for a burst.
 
 The sealed audit log is gone through; what was found last is mailed when the first of it is as old as the window. So of
 a hundred accounts that are sprayed in a minute one mail tells.
@@ -6,18 +6,19 @@ a hundred accounts that are sprayed in a minute one mail tells.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
 from idprotect import audit, audit_chain, clock, mails, progress
 from idprotect.audit import Event
-from idprotect.models import AuditEvent, AuditHead, RiskDetection, User, session
+from idprotect.models import AuditEvent, AuditHead, RiskDetection, User, Webhook, session
 from idprotect.protection import IS_OPEN
 from idprotect.risk import RiskLevel
 from idprotect.runtime import settings
 
 NAME = "alerts"
-#: What moves somebody's risk; a change of level counts when it went up.
+#: What moves somebody's risk (a change of level counts when it went up), and what silences a webhook.
 NEWS = [
     str(event)
     for event in (
@@ -25,6 +26,7 @@ NEWS = [
         Event.RISK_REACTIVATED,
         Event.RISK_DISMISSAL_UNDONE,
         Event.USER_RISK_CHANGED,
+        Event.WEBHOOK_DISABLED,
     )
 ]
 MOST_EVENTS = 2000
@@ -32,12 +34,12 @@ LISTED_PEOPLE, LISTED_REASONS = 100, 3
 
 
 def are_wanted() -> bool:
-    """Whether there is anything to be mailed, and a way to do so."""
-    return bool(settings().alert_level) and mails.are_sent()
+    """Whether there is a way to mail what happens."""
+    return mails.are_sent()
 
 
 def queue_due() -> int:
-    """Put a mail into the outbox about whoever reached the level; return how many mails. Commits."""
+    """Put into the outbox what administrators should know by now; return how many mails. Commits."""
     if not are_wanted():
         return 0
     audit_chain.seal()
@@ -53,7 +55,7 @@ def queue_due() -> int:
     if not progress.move(NAME, place, events[-1].position or place):
         session().rollback()
         return 0
-    queued = _mail(_concerned(events))
+    queued = _mail_about_people(_concerned(events)) + _mail_about_webhooks(_silenced(events))
     session().commit()
     return queued
 
@@ -65,6 +67,8 @@ def _news(place: int) -> Sequence[AuditEvent]:
 
 def _concerned(events: Sequence[AuditEvent]) -> list[User]:
     """Return whom something new was found of, who stand at the level still, the highest first."""
+    if not settings().alert_level:
+        return []
     ids = {event.user_id for event in events if event.user_id and _is_worse(event)}
     level = RiskLevel.parse(settings().alert_level)
     found = select(User).where(User.id.in_(ids), User.risk_level >= int(level), ~User.simulated)
@@ -88,26 +92,24 @@ def _was_mailed_lately(user: User) -> bool:
     return last is not None and RiskLevel.parse(last["level"]) >= user.risk
 
 
-def _mail(people: Sequence[User]) -> int:
+def _mail_about_people(people: Sequence[User]) -> int:
     addresses = mails.recipients()
     if not people or not addresses:
         return 0
-    name = settings().brand_name
     who = "one person is at risk" if len(people) == 1 else f"{len(people)} people are at risk"
-    for address in addresses:
-        mails.put(address, f"{name}: {who}", _text(people, who), "alert")
+    lines = [line for user in people[:LISTED_PEOPLE] for line in _about(user)]
+    if len(people) > LISTED_PEOPLE:
+        lines += [f"And {len(people) - LISTED_PEOPLE} more: see the list of risky users.", ""]
+    _put(addresses, who, lines)
     for user in people:
         audit.record(Event.ALERT_QUEUED, actor="system", user_id=user.id, level=user.risk.label)
     return len(addresses)
 
 
-def _text(people: Sequence[User], who: str) -> str:
-    lines = [f"{who[0].upper()}{who[1:]} at {settings().issuer}:", ""]
-    for user in people[:LISTED_PEOPLE]:
-        lines += _about(user)
-    if len(people) > LISTED_PEOPLE:
-        lines += [f"And {len(people) - LISTED_PEOPLE} more: see the list of risky users.", ""]
-    return "\n".join([*lines, settings().brand_name, ""])
+def _put(addresses: Sequence[str], what: str, lines: Sequence[str]) -> None:
+    name, heading = settings().brand_name, f"{what[0].upper()}{what[1:]} at {settings().issuer}:"
+    for address in addresses:
+        mails.put(address, f"{name}: {what}", "\n".join([heading, "", *lines, name, ""]), "alert")
 
 
 def _about(user: User) -> list[str]:
@@ -123,3 +125,32 @@ def _reasons(user: User) -> list[str]:
     counted = select(RiskDetection.name, func.count()).where(RiskDetection.user_id == user.id, IS_OPEN)
     found = session().execute(counted.group_by(RiskDetection.name).order_by(func.count().desc())).all()
     return [f"{name.replace('_', ' ')} ({count})" for name, count in found[:LISTED_REASONS]]
+
+
+# Webhooks
+
+
+def _silenced(events: Sequence[AuditEvent]) -> Sequence[Webhook]:
+    """Return which webhooks were disabled, and nobody enabled since."""
+    ids = {event.details["webhook"] for event in events if event.name == Event.WEBHOOK_DISABLED}
+    found = select(Webhook).where(Webhook.id.in_(ids), Webhook.disabled_at.is_not(None))
+    return session().scalars(found.order_by(Webhook.disabled_at)).all() if ids else ()
+
+
+def _mail_about_webhooks(hooks: Sequence[Webhook]) -> int:
+    addresses = mails.recipients()
+    if not hooks or not addresses:
+        return 0
+    what = "one webhook is disabled" if len(hooks) == 1 else f"{len(hooks)} webhooks are disabled"
+    _put(addresses, what, [line for hook in hooks for line in _about_webhook(hook)])
+    return len(addresses)
+
+
+def _about_webhook(hook: Webhook) -> list[str]:
+    """Return what to do; of the address the host alone, for the rest may be a secret."""
+    return [
+        f"{urlsplit(hook.url).hostname}: its last answer was {hook.disabled_why}",
+        "  It hears nothing more. Nothing is lost: it is told all of it once it is enabled again,",
+        f"  flask idprotect webhook enable {hook.id}",
+        "",
+    ]

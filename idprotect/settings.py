@@ -161,7 +161,7 @@ class Settings:
     alert_level: str = "high"
     #: Whom alerts and digest are for; empty: all administrators with a mail address.
     alert_recipients: Sequence[str] = ()
-    #: What comes within so many seconds stands in one mail.
+    #: What comes within so many seconds stands in one mail: people at risk, webhooks that were disabled.
     alert_window: int = MINUTE
     #: For so long no other mail about the same person at the same level; 0: one whenever something new is found.
     alert_repeat: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from idprotect import alerts, protection
+from idprotect import alerts, protection, webhooks
 from idprotect.models import AuditEvent, Delivery, session
 from idprotect.risk import About, Finding, RiskLevel
 from tests.oidc.server import Person, Server
@@ -115,6 +115,48 @@ def test_without_names_it_goes_to_the_administrators(
     alerting.make_user("the-boss", email=BOSS, roles=("administrator",))
     compromise(alerting, alerting.person())
     assert len(after_a_while(alerting, tell)) == 1
+
+
+def silence(server: Server, name: str) -> str:
+    """Let a webhook say that it wants no more; return its id."""
+    with server.arranging():
+        hook, _ = webhooks.add(f"https://{name}.example/hook?token=of-the-receiver", ["user:created"], "test")
+        session().flush()
+        webhooks.WEBHOOKS.gone(Delivery(id=hook.id, recipient=hook.id, answer="410"))
+        return hook.id
+
+
+def about_webhooks(server: Server, tell: Told) -> list[Any]:
+    """Let the window pass; return all mails to the boss about webhooks."""
+    server.clock.move(seconds=61)
+    tell("deliver")
+    return [mail for mail in server.mails("disabled") if mail.to == BOSS]
+
+
+def test_a_webhook_that_is_disabled_is_mailed_about_once(alerting: Server, tell: Told) -> None:
+    """C093, F100: with its answer and what to do, and nothing of its address that may be a secret."""
+    hook = silence(alerting, "siem")
+    (mail,) = about_webhooks(alerting, tell)
+    assert mail.subject == "Northwind: one webhook is disabled"
+    assert "siem.example: its last answer was 410" in mail.body
+    assert f"flask idprotect webhook enable {hook}" in mail.body
+    assert "of-the-receiver" not in mail.body
+    assert len(about_webhooks(alerting, tell)) == 1, "once"
+
+
+def test_webhooks_that_fall_silent_together_stand_in_one_mail(
+    alerting: Server, tell: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F105, aggregation; whoever was enabled meanwhile is not named; also where nobody's risk is mailed about."""
+    change(alerting, monkeypatch, alert_level="")
+    *_, back = [silence(alerting, name) for name in ("siem", "chat", "back")]
+    compromise(alerting, alerting.person())
+    tell("webhook", "enable", back)
+    (mail,) = about_webhooks(alerting, tell)
+    assert mail.subject == "Northwind: 2 webhooks are disabled"
+    assert ("siem.example" in mail.body, "chat.example" in mail.body) == (True, True)
+    assert "back.example" not in mail.body
+    assert alerting.mails("at risk") == []
 
 
 def test_who_is_simulated_is_not_mailed_about(alerting: Server, tell: Told) -> None:
