@@ -11,7 +11,8 @@ from wtforms.validators import InputRequired, Length
 from wtforms.widgets import HiddenInput
 
 from idprotect import browser, session_cookie
-from idprotect.errors import InteractionError
+from idprotect.errors import InteractionError, Problem
+from idprotect.insights.guards import CONFIRMATION
 from idprotect.policy_drafts import LONGEST_NAME, LONGEST_TEXT
 from idprotect.runtime import runtime
 
@@ -130,9 +131,25 @@ class ReasonForm(PageForm):
 
 
 class PolicyForm(ReasonForm):
-    """Why policies change, and what has to be typed when everybody may be stopped."""
+    """Why policies change, and what has to be typed when everybody may be stopped.
 
-    confirmation = StringField("Confirmation", [Length(max=64)])
+    :ivar has_to_confirm: the page shows the field for it.
+    """
+
+    confirmation = StringField("Confirmation", [Length(max=64)], description=CONFIRMATION)
+    has_to_confirm = False
+
+    def places(self) -> Sequence[str]:
+        """Return where problems are that belong to a field of the form."""
+        return ("",)
+
+    def show_problems(self, problems: Sequence[str]) -> None:
+        """Put each problem beside the field that it is about, and the others on top."""
+        for problem in problems:
+            if isinstance(problem, Problem) and problem.where in self.places() and problem.key in self:
+                self[problem.key].errors = [*self[problem.key].errors, problem.bare]
+            else:
+                self.form_errors = [*self.form_errors, problem]
 
 
 class DraftingForm(PolicyForm):

@@ -8,10 +8,9 @@ from sqlalchemy import func, select
 
 from idprotect import clock, people, policies, receipts, users
 from idprotect.conditional_access import PolicySet, PolicyState, parse_policies
-from idprotect.insights import differences
+from idprotect.insights import differences, guards
 from idprotect.insights.differences import Difference
 from idprotect.insights.effect import Effect, effects
-from idprotect.insights.guards import CONFIRMATION
 from idprotect.insights.impact import Impact, impact
 from idprotect.insights.replay import Report, replay
 from idprotect.lists.listing import PERIODS, period
@@ -27,19 +26,21 @@ LISTED = 20
 class Preview:
     """What would come of a draft.
 
+    :ivar to_confirm: the policies that begin to stop everybody everywhere.
     :ivar hit: None where there are too many people to go through.
     :ivar is_replayed: the stored log was asked for, too; ``replayed`` is None where it is too long.
     """
 
     policies: PolicySet
     changes: list[Difference]
+    to_confirm: list[str]
     hit: Impact | None
     is_replayed: bool
     replayed: Report | None
 
 
 def preview(
-    draft: dict[str, Any], confirmation: str = CONFIRMATION, *, wants_replay: bool = False
+    draft: dict[str, Any], confirmation: str = guards.CONFIRMATION, *, wants_replay: bool = False
 ) -> Preview:
     """Look at a draft.
 
@@ -49,6 +50,7 @@ def preview(
     return Preview(
         good,
         differences.by_name(policies.document(), draft),
+        guards.newly_blocking_everyone(policies.current(), good),
         hit_by(good),
         wants_replay,
         replayed(parse_policies(draft)) if wants_replay else None,

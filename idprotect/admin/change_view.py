@@ -8,14 +8,14 @@ from typing import Any
 from flask import abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import policies, policy_drafts
+from idprotect import policies, policy_drafts, trials
 from idprotect.admin import door
 from idprotect.admin.view import ConsoleView
 from idprotect.errors import DraftChanged, InteractionError, NotFound, PoliciesChanged, PolicyError
-from idprotect.forms import DraftingForm
+from idprotect.forms import DraftingForm, PolicyForm
 from idprotect.insights import differences
-from idprotect.insights.guards import CONFIRMATION
 from idprotect.models import PolicyVersion, session
+from idprotect.trials import Preview
 
 
 class OnlyLooked(Exception):
@@ -68,7 +68,7 @@ class ChangeView(ConsoleView):
                 session().rollback()
                 form.refuse(error)
                 status = 400
-        shown = {"may_change": may_change, "confirmation": CONFIRMATION, **shown, **variables()}
+        shown = {"may_change": may_change, **shown, **variables()}
         response = self.page(template, within=self.within, form=form, **shown)
         response.status_code = status
         return response
@@ -84,14 +84,19 @@ def actor() -> str:
     return door.person().user.username
 
 
+def look_at(draft: dict[str, Any], form: PolicyForm) -> Preview:
+    """Return what would come of a draft; where that has to be confirmed, the form has a field for it from now on.
+
+    :raises PolicyError: when it could not be put into force.
+    """
+    seen = trials.preview(draft, wants_replay="replay" in request.form)
+    form.has_to_confirm = bool(seen.to_confirm)
+    return seen
+
+
 def wants_preview() -> bool:
     """Whether a draft is only to be looked at."""
-    return "check" in request.form or wants_replay()
-
-
-def wants_replay() -> bool:
-    """Whether the stored log is to be gone through, too."""
-    return "replay" in request.form
+    return "check" in request.form or "replay" in request.form
 
 
 def put_aside(text: str, form: DraftingForm) -> AnyResponse:

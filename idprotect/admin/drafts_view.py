@@ -5,14 +5,13 @@ from typing import Any
 from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import policies, policy_drafts, trials
-from idprotect.admin.change_view import ChangeView, OnlyLooked, actor, here, wants_preview, wants_replay
+from idprotect import policies, policy_drafts
+from idprotect.admin.change_view import ChangeView, OnlyLooked, actor, here, look_at, wants_preview
 from idprotect.admin.view import expose
 from idprotect.conditional_access.toml import from_toml
 from idprotect.errors import DraftChanged, NotFound
 from idprotect.forms import DraftForm, SavedDraftForm
 from idprotect.insights import differences
-from idprotect.insights.guards import CONFIRMATION
 from idprotect.models import PolicyDraft
 
 
@@ -72,9 +71,7 @@ class DraftsView(ChangeView):
             ]
         )
         edit_url = url_for("idprotect_admin_policies.edit")
-        response = self.page(
-            "policy_edit.html", within=self.within, form=form, action=edit_url, confirmation=CONFIRMATION
-        )
+        response = self.page("policy_edit.html", within=self.within, form=form, action=edit_url)
         response.status_code = 409
         return response
 
@@ -100,11 +97,11 @@ def _go_on(draft: PolicyDraft, form: SavedDraftForm, seen: dict[str, Any]) -> An
         policy_drafts.save(draft, text, form.based_on.data, actor(), revision)
         return redirect(url_for("idprotect_admin_drafts.one", draft_id=draft.id), 303)
     policies.check_unchanged(form.based_on.data)
-    confirmation = form.confirmation.data or ""
     if wants_preview():
-        seen["preview"] = trials.preview(from_toml(text), confirmation, wants_replay=wants_replay())
+        seen["preview"] = look_at(from_toml(text), form)
         raise OnlyLooked
     form.check_reason()
+    confirmation = form.confirmation.data or ""
     policy_drafts.apply(draft, text, form.based_on.data, actor(), form.text, revision, confirmation)
     return None
 

@@ -21,7 +21,6 @@ from idprotect.admin.fields import CountriesField, LinesField, NumberField, Trut
 from idprotect.conditional_access import Control, PolicyState, Strength, Unregistered
 from idprotect.conditional_access.document import network_problem, place
 from idprotect.conditional_access.policy import PLATFORMS
-from idprotect.errors import Problem
 from idprotect.forms import DraftingForm
 from idprotect.risk import RiskLevel
 
@@ -59,14 +58,9 @@ class EntryForm(DraftingForm):
             row |= {table: values} if table and values else values if not table else {}
         return row
 
-    def show_problems(self, problems: Sequence[str]) -> None:
-        """Put each problem of the document beside the field that it is about, and the others on top."""
-        here = ("", place(self.kind, self.name.data))
-        for problem in problems:
-            if isinstance(problem, Problem) and problem.where in here and problem.key in self:
-                self[problem.key].errors = [*self[problem.key].errors, problem.bare]
-            else:
-                self.form_errors = [*self.form_errors, problem]
+    def places(self) -> Sequence[str]:
+        """Return where problems are that belong to a field: in the document itself, and in this entry."""
+        return ("", place(self.kind, self.name.data))
 
 
 class OnePolicyForm(EntryForm):

@@ -13,8 +13,8 @@ from idprotect.admin.change_view import (
     actor,
     digest,
     here,
+    look_at,
     put_aside,
-    wants_replay,
 )
 from idprotect.admin.entry_forms import EntryForm, LocationForm, OnePolicyForm
 from idprotect.admin.view import expose
@@ -44,7 +44,7 @@ class EntryView(ChangeView):
             draft = drafts.with_entry(policies.document(), form.kind, form.row(), instead_of=name)
             if "put_aside" in request.form:
                 return put_aside(to_toml(draft), form)
-            seen["preview"] = trials.preview(draft, wants_replay=wants_replay())
+            seen["preview"] = look_at(draft, form)
             was_seen = form.looked_at.data == digest(draft)
             form.looked_at.data = digest(draft)
             if "save" not in request.form or not was_seen:

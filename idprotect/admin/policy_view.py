@@ -13,10 +13,10 @@ from idprotect.admin.change_view import (
     OnlyLooked,
     actor,
     here,
+    look_at,
     put_aside,
     stored,
     wants_preview,
-    wants_replay,
 )
 from idprotect.admin.view import expose
 from idprotect.conditional_access import PolicyState, drafts, parse_policies
@@ -100,7 +100,7 @@ class PoliciesView(ChangeView):
             policies.check_unchanged(form.based_on.data)
             draft, confirmation = from_toml(form.draft.data or ""), form.confirmation.data or ""
             if wants_preview():
-                seen["preview"] = trials.preview(draft, confirmation, wants_replay=wants_replay())
+                seen["preview"] = look_at(draft, form)
                 raise OnlyLooked
             form.check_reason()
             based_on = form.based_on.data

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from idprotect.conditional_access import AccessRequest, PolicySet, PolicyState, Step, evaluate
+from idprotect.errors import Problem
 
 #: Return an ordinary sign-in of each administrator, as things stand now, in the places that the policies name.
 Administrators = Callable[[PolicySet], Iterable[AccessRequest]]
@@ -24,6 +25,11 @@ def blocks_everyone(policies: PolicySet) -> list[str]:
     return [p.name for p in policies.policies if p.state is PolicyState.ON and p.blocks_everyone]
 
 
+def newly_blocking_everyone(before: PolicySet, after: PolicySet) -> list[str]:
+    """Return the policies that would begin to stop every person in every application: that has to be confirmed."""
+    return sorted({*blocks_everyone(after)} - {*blocks_everyone(before)})
+
+
 def lost_trust(before: PolicySet, after: PolicySet) -> list[str]:
     """Return the trusted locations that would be gone."""
     kept = {location.name for location in after.locations}
@@ -34,10 +40,11 @@ def problems(
     before: PolicySet, after: PolicySet, administrators: Administrators, confirmation: str = ""
 ) -> list[str]:
     """Return what speaks against putting *after* in the place of *before*, whoever asks for it."""
-    found = []
-    newly = sorted({*blocks_everyone(after)} - {*blocks_everyone(before)})
+    found: list[str] = []
+    newly = newly_blocking_everyone(before, after)
     if newly and confirmation != CONFIRMATION:
-        found.append(f"policy {newly[0]!r} stops everybody everywhere; confirm by typing {CONFIRMATION!r}")
+        words = f"policy {newly[0]!r} stops everybody everywhere; confirm by typing {CONFIRMATION!r}"
+        found.append(Problem(words, key="confirmation"))
     if names := locks_out(before, after, administrators):
         found.append(f"every administrator would be locked out: {', '.join(names)}")
     return found

@@ -11,6 +11,7 @@ from idprotect.conditional_access import PolicyState, parse_policies
 from idprotect.models import AuditEvent, PolicyVersion
 from tests.admin.conftest import Enter
 from tests.security.place import Place
+from tests.support.filled import FilledForm
 from tests.support.world import MFA_POLICY, SIGN_IN_RISK_POLICY, USER_RISK_BLOCK, USER_RISK_POLICY
 
 REASON = "Agreed on Monday."
@@ -108,6 +109,38 @@ def test_a_bad_draft_is_refused_with_the_rule_and_kept(
     assert word in visitor.text
     assert draft.splitlines()[0].replace('"', "&#34;") in visitor.page.text
     assert not place.rows(PolicyVersion)
+
+
+CLOSED = """
+[[policy]]
+name = "closed"
+state = "report_only"
+who = { exclude_roles = ["administrator"] }
+then = { require = ["block"] }
+"""
+
+
+@pytest.mark.parametrize("page", ["edit", "state/closed/on", "versions/1"])
+def test_the_words_are_asked_for_where_everybody_would_be_stopped_and_only_there(
+    place: Place, enter: Enter, page: str
+) -> None:
+    """F064: not before it is tried, nothing typed is lost, and with the words it is done."""
+    on = CLOSED.replace("report_only", "on")
+    place.make_user("boss", roles=("administrator",))
+    with place.arranging():
+        policies.apply(tomllib.loads(on), "test", confirmation="block everyone")
+    place.apply(CLOSED)
+    visitor = enter().get(f"/admin/policies/{page}")
+    assert "block everyone" not in visitor.text
+    form = FilledForm(visitor.page.text, "reason")
+    typed = form.values | {"reason": REASON} | ({"draft": on} if page == "edit" else {})
+    visitor.go("POST", form.action, typed)
+    assert visitor.status == 400
+    assert "type “block everyone”" in visitor.text
+    form = FilledForm(visitor.page.text, "reason")
+    assert form.values["reason"] == REASON
+    visitor.go("POST", form.action, form.values | {"confirmation": "block everyone"})
+    assert in_force(place) == {"closed": "on"}
 
 
 def test_a_draft_is_checked_without_being_put_into_force(place: Place, enter: Enter) -> None:

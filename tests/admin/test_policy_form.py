@@ -196,9 +196,11 @@ def test_a_policy_that_stops_everybody_is_asked_about_twice(place: Place, enter:
     send(
         visitor, name="closed", require=["block"], state="on", exclude_roles="administrator\r\npolicy_editor"
     )
+    assert 'name="confirmation"' in visitor.page.text, "asked for with the consequences"
     send(visitor, "save", reason=REASON)
     assert visitor.status == 400
     assert "confirm by typing" in visitor.text
+    assert REASON in visitor.text
     send(visitor, "save", reason=REASON, confirmation="block everyone")
     assert visitor.path == "/admin/policies/"
     visitor = enter().get("/admin/policy/?name=closed")
