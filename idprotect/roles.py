@@ -31,6 +31,7 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "overview.index": _ALL,
     "overview.find": _ALL,
     "overview.elsewhere": _ALL,
+    "overview.data_files": _READ,
     "risky_users.index": _READ,
     "risky_users.file": _READ,
     "risky_sign_ins.index": _READ,

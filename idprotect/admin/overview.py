@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import audit, gate, protection, roles
 from idprotect.admin import charts, door, figures, posture
+from idprotect.admin.data_files import DATA_FILES
 from idprotect.admin.view import ConsoleView, expose
 from idprotect.audit import Event
 from idprotect.models import session
@@ -49,6 +50,11 @@ class OverviewView(ConsoleView):
         response.status_code = 404
         return response
 
+    @expose("/data-files")
+    def data_files(self) -> Response:
+        """What signals come from, and how to give what is missing."""
+        return self.page("data_files.html", files=DATA_FILES, **_signals())
+
     def _show(self, not_found: str = "") -> Response:
         """Show the page; the help desk comes here to look a reference up, and sees no numbers."""
         shown: dict[str, Any] = {"not_found": not_found}
@@ -62,14 +68,23 @@ class OverviewView(ConsoleView):
                 "lengths": LENGTHS,
             }
             shown |= {"measures": figures.measures(count)}
-            shown |= {"charts": _charts(count), "health": runtime().intelligence.health()}
-            shown |= {"not_configured": runtime().intelligence.not_configured()}
+            shown |= {"charts": _charts(count), **_signals()}
         return self.page("overview.html", **shown)
 
     @expose("/<path:path>")
     def elsewhere(self, path: str) -> Response:
         """A path that does not exist answers as those that do, to whoever may not come in."""
         abort(404)
+
+
+def _signals() -> dict[str, Any]:
+    """Return how the data files are doing, and which nobody gave."""
+    intelligence = runtime().intelligence
+    unset = intelligence.not_configured()
+    return {
+        "health": intelligence.health(),
+        "not_configured": [file for file in DATA_FILES if file.setting in unset],
+    }
 
 
 def _charts(count: int) -> list[dict[str, Any]]:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from idprotect import clock, protection, users
 from idprotect.admin import charts, figures
+from idprotect.admin.data_files import DATA_FILES
 from idprotect.models import Receipt, RiskDetection, SignIn
 from idprotect.risk.detections import DETECTIONS, SESSION_DETECTIONS
 from idprotect.risk.mitre import TECHNIQUES
+from idprotect.runtime import runtime
 from tests.admin.conftest import Enter
 from tests.admin.test_lists import count_of
 from tests.security.place import Place, Visitor
@@ -277,6 +279,23 @@ def test_what_is_missing_in_the_set_up_is_said_with_the_way_to_mend_it(place: Pl
         assert finding not in visitor.text
     place.cli("policy", "emergency", "on", "--reason", "test")
     assert "the emergency switch is on" in visitor.get("/admin/").text
+
+
+def test_what_is_not_set_leads_to_how_to_set_it(place: Place, enter: Enter) -> None:
+    """F100: each setting with what it is for, where such files come from, and the command that tells how they do."""
+    with place.app.app_context():
+        unset = runtime().intelligence.not_configured()
+    assert unset
+    visitor = enter("reader")
+    links = [f"/admin/data-files#{setting}" for setting in unset]
+    assert [link for link in visitor.links() if "#IDPROTECT" in link] == links
+    visitor.get("/admin/data-files")
+    for file in DATA_FILES:
+        assert f'id="{file.setting}"' in visitor.page.text
+        assert f"{file.setting}=" in visitor.text
+    assert visitor.text.count("not set") == len(unset)
+    assert "flask idprotect intelligence" in visitor.text
+    assert set(unset) < {file.setting for file in DATA_FILES}
 
 
 def test_signals_that_nobody_gave_are_named(place: Place, enter: Enter) -> None:
