@@ -177,12 +177,15 @@ def _unknown_names(checked: PolicySet) -> list[str]:
     """Warn of users and clients that do not exist: mostly a typing mistake, by which a policy never applies."""
     warnings = []
     for policy in checked.policies:
-        for name in sorted(policy.clients.include | policy.clients.exclude):
+        clients = policy.clients.include | policy.clients.exclude | policy.expression_words("client_id")
+        for name in sorted(clients):
             if name not in (people.ACCOUNT, people.CONSOLE) and session().get(Client, name) is None:
                 warnings.append(f"policy {policy.name!r}: no client is called {name!r}")
-        for name in sorted(policy.who.include | policy.who.exclude):
-            if name.startswith("user:") and runtime().directory.find(name.removeprefix("user:")) is None:
-                warnings.append(f"policy {policy.name!r}: no user is called {name.removeprefix('user:')!r}")
+        who = policy.who.include | policy.who.exclude
+        users = {name.removeprefix("user:") for name in who if name.startswith("user:")}
+        for name in sorted(users | policy.expression_words("username")):
+            if runtime().directory.find(name) is None:
+                warnings.append(f"policy {policy.name!r}: no user is called {name!r}")
     return warnings
 
 

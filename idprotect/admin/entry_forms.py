@@ -14,13 +14,14 @@ from wtforms import (
     SelectField,
     SelectMultipleField,
     StringField,
+    TextAreaField,
 )
 from wtforms.validators import InputRequired, Length, ValidationError
 
 from idprotect.admin.fields import CountriesField, LinesField, NumberField, TruthField, WordsField
 from idprotect.conditional_access import Control, PolicyState, Strength, Unregistered
 from idprotect.conditional_access.document import network_problem, place
-from idprotect.conditional_access.policy import PLATFORMS
+from idprotect.conditional_access.facts import PLATFORMS
 from idprotect.forms import DraftingForm
 from idprotect.risk import RiskLevel
 
@@ -74,6 +75,7 @@ class OnePolicyForm(EntryForm):
         "when": (
             *("user_risk", "sign_in_risk", "locations", "exclude_locations", "countries"),
             *("exclude_countries", "platforms", "scopes", "known_device", "registering"),
+            "expression",
         ),
         "then": ("require", "strength", "unregistered", "skip_days", "sign_in_frequency"),
     }
@@ -111,6 +113,7 @@ class OnePolicyForm(EntryForm):
     scopes = WordsField("Scopes", _LONG)
     known_device = TruthField("Device", neither="any device", yes="a familiar device", no="a new device")
     registering = BooleanField("Only while a second factor is added")
+    expression = TextAreaField("Provided that", _LONG, filters=[lambda text: text and _lines(text)])
     require = SelectMultipleField(
         "Demands",
         choices=[
@@ -175,6 +178,11 @@ class LocationForm(EntryForm):
         ]
         if wrong:
             raise ValidationError("; ".join(wrong))
+
+
+def _lines(text: str) -> str:
+    """Return a text with the line ends of a file; browsers send others."""
+    return "\n".join(text.splitlines()).strip()
 
 
 def _says_something(field: Any) -> bool:

@@ -19,6 +19,7 @@ from idprotect.admin.change_view import (
 from idprotect.admin.entry_forms import EntryForm, LocationForm, OnePolicyForm
 from idprotect.admin.view import expose
 from idprotect.conditional_access import drafts
+from idprotect.conditional_access.expressions import FACTS
 from idprotect.conditional_access.toml import to_toml
 from idprotect.errors import NotFound, PolicyError
 from idprotect.forms import PolicyForm
@@ -115,7 +116,9 @@ class OnePolicyView(EntryView):
     def _form(self, row: dict[str, Any], name: str | None) -> AnyResponse:
         form = OnePolicyForm.for_page(f"policy:{name or ''}")
         form.offer([place.name for place in policies.current().locations])
-        return self.entry("policy_form.html", form, row, name, templates=TEMPLATES, sentences=sentences)
+        return self.entry(
+            "policy_form.html", form, row, name, templates=TEMPLATES, sentences=sentences, facts=FACTS
+        )
 
 
 class LocationsView(EntryView):
@@ -163,5 +166,6 @@ def _users_of(location: str) -> list[str]:
     return [
         policy.name
         for policy in policies.current().policies
-        if location in policy.locations.include | policy.locations.exclude
+        if location
+        in policy.locations.include | policy.locations.exclude | policy.expression_words("locations")
     ]

@@ -57,8 +57,12 @@ def _about_policies() -> Iterator[Advice]:
             url_for("idprotect_admin_policies.emergency"),
         )
     demands = (
-        ("No policy acts on people at risk.", any(policy.user_risk for policy in on), "user-risk"),
-        ("No policy acts on risky sign-ins.", any(policy.sign_in_risk for policy in on), "sign-in-risk"),
+        ("No policy acts on people at risk.", any(policy.is_about_user_risk for policy in on), "user-risk"),
+        (
+            "No policy acts on risky sign-ins.",
+            any(policy.is_about_sign_in_risk for policy in on),
+            "sign-in-risk",
+        ),
         (
             "No policy asks for a second factor to be registered.",
             any(map(_registers, on)),
@@ -115,5 +119,5 @@ def _is_stale(user: User) -> bool:
 
 def _registers(policy: Policy) -> bool:
     return Control.REGISTRATION in policy.controls or (
-        Control.MFA in policy.controls and not policy.user_risk
+        Control.MFA in policy.controls and not policy.is_about_user_risk
     )

@@ -20,6 +20,8 @@ def when(policy: Policy) -> str:
     parts = [_who(policy.who), *_where(policy), *_how_risky(policy)]
     if policy.registering:
         parts.append("adds a second factor")
+    if policy.expression is not None:
+        parts.append(f"provided that {' '.join(policy.expression.text.split())}")
     return ", ".join(parts)
 
 

@@ -57,6 +57,7 @@ class PolicyResult:
     """What one policy says.
 
     :param unmet: the conditions that do not hold; all of them, so that nobody has to guess twice.
+    :param failing: where its expression is among them, the parts of that by which it does not hold.
     """
 
     policy: str
@@ -64,6 +65,7 @@ class PolicyResult:
     outcome: Outcome
     unmet: tuple[str, ...] = ()
     reason: Reason | None = None
+    failing: tuple[str, ...] = ()
 
     @property
     def enforced(self) -> bool:
@@ -81,6 +83,8 @@ class PolicyResult:
         row: dict[str, Any] = {"policy": self.policy, "outcome": self.word}
         if self.unmet:
             row["unmet"] = list(self.unmet)
+        if self.failing:
+            row["failing"] = list(self.failing)
         if self.reason:
             row["reason"] = str(self.reason)
         return row

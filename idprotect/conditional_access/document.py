@@ -8,10 +8,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from idprotect.conditional_access.expressions import Expression, Kind
 from idprotect.conditional_access.policy import (
     OURS,
-    PLATFORMS,
-    UNKNOWN,
     Control,
     Location,
     Policy,
@@ -79,6 +78,7 @@ _WHEN_KEYS = frozenset(
         "scopes",
         "known_device",
         "registering",
+        "expression",
     }
 )
 _THEN_KEYS = frozenset(
@@ -178,7 +178,7 @@ class _Reader:
         return test
 
     def countries(self, table: Mapping[str, Any], key: str) -> frozenset[str]:
-        return self.choices(table, key, _country)
+        return self.choices(table, key, Kind.COUNTRY.read)
 
     def name(self, row: Mapping[str, Any]) -> str:
         name = row.get("name")
@@ -211,10 +211,11 @@ class _Reader:
             sign_in_risk=self.levels(when, "sign_in_risk"),
             locations=Selection(self.strings(when, "locations"), self.strings(when, "exclude_locations")),
             countries=Selection(self.countries(when, "countries"), self.countries(when, "exclude_countries")),
-            platforms=self.choices(when, "platforms", _platform),
+            platforms=self.choices(when, "platforms", Kind.PLATFORM.read),
             scopes=self.strings(when, "scopes"),
             known_device=known_device,
             registering=self.truth(when, "registering") is True,
+            expression=self.expression(when),
             controls=self.choices(then, "require", Control),
             strength=self.strength(then),
             unregistered=self.choice(then, "unregistered", Unregistered.BLOCK),
@@ -225,7 +226,7 @@ class _Reader:
             self.problem(rule.bare, rule.key)
         if "persistent_browser" in then:
             self.problem("'persistent_browser' has nothing to act on: a sign-in ends with the browser anyway")
-        if "unregistered" in then and not policy.sign_in_risk:
+        if "unregistered" in then and not policy.is_about_sign_in_risk:
             self.problem("'unregistered' belongs to a policy with a sign-in risk condition", "unregistered")
         return policy
 
@@ -262,6 +263,20 @@ class _Reader:
             return value
         self.problem(f"{key!r} must be true or false", key)
         return None
+
+    def expression(self, when: Mapping[str, Any]) -> Expression | None:
+        text = when.get("expression")
+        if text is None:
+            return None
+        if not isinstance(text, str):
+            self.problem("'expression' must be text", "expression")
+            return None
+        try:
+            return Expression.parse(text)
+        except PolicyError as error:
+            for problem in error.problems:
+                self.problem(problem, "expression")
+            return None
 
     def strength(self, then: Mapping[str, Any]) -> Strength | None:
         return self.choice(then, "strength", Strength.PHISHING_RESISTANT) if "strength" in then else None
@@ -300,6 +315,8 @@ class _Reader:
                 self.problem(f"{policy.name!r} is the name of a policy of our own", "name")
             for name in sorted((policy.locations.include | policy.locations.exclude) - known):
                 self.problem(f"no location is called {name!r}", "locations")
+            for name in sorted(policy.expression_words("locations") - known):
+                self.problem(f"no location is called {name!r}", "expression")
         called = {policy.name for policy in policies}
         for test in tests:
             self.where = place("test", test.name)
@@ -319,15 +336,3 @@ def network_problem(text: str) -> str | None:
 def place(kind: str, name: object) -> str:
     """Return how a problem names the entry that it is in."""
     return f"{kind} {name!r}"
-
-
-def _country(text: str) -> str:
-    if text != UNKNOWN and not re.fullmatch("[A-Z]{2}", text):
-        raise ValueError(text)
-    return text
-
-
-def _platform(text: str) -> str:
-    if text not in PLATFORMS:
-        raise ValueError(text)
-    return text

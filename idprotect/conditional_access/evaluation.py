@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from idprotect.conditional_access.decision import Decision, Outcome, PolicyResult, Reason, Step
-from idprotect.conditional_access.facts import AccessRequest
+from idprotect.conditional_access.facts import UNKNOWN, AccessRequest
 from idprotect.conditional_access.policy import (
     CONSOLE,
     DEMANDED,
@@ -13,7 +13,6 @@ from idprotect.conditional_access.policy import (
     PAGE_MFA,
     PAGE_RISK,
     SESSION,
-    UNKNOWN,
     Control,
     Policy,
     PolicySet,
@@ -41,7 +40,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "sign_in_risk": lambda policy, request: (
         not policy.sign_in_risk
         or request.sign_in_risk in policy.sign_in_risk
-        or _is_about_session(policy, request)
+        or _lists_session_risk(policy, request)
     ),
     "locations": lambda policy, request: policy.locations.selects(request.locations),
     "countries": lambda policy, request: policy.countries.selects(frozenset({request.country or UNKNOWN})),
@@ -51,6 +50,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "scopes": lambda policy, request: not policy.scopes or bool(policy.scopes & request.scopes),
     "known_device": lambda policy, request: policy.known_device in (None, request.known_device),
     "registering": lambda policy, request: request.registering or not policy.registering,
+    "expression": lambda policy, request: policy.expression is None or policy.expression.holds(request),
 }
 
 
@@ -100,7 +100,8 @@ def _result(
 ) -> PolicyResult:
     state = PolicyState.REPORT_ONLY if emergency and policy not in DEMANDED else policy.state
     if unmet:
-        return PolicyResult(policy.name, state, Outcome.NOT_APPLIED, unmet)
+        failing = policy.expression.failing(request) if policy.expression and "expression" in unmet else ()
+        return PolicyResult(policy.name, state, Outcome.NOT_APPLIED, unmet, failing=tuple(failing))
     outcome, reason = _outcome(policy, request, on if policy in on else [*on, policy])
     return PolicyResult(policy.name, state, outcome, (), reason)
 
@@ -133,9 +134,10 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
 def _is_opened_by_pass(policy: Policy, request: AccessRequest) -> bool:
     """Whether a second factor will do instead of a block, because the help desk checked who this is.
 
-    Its word stands in for a familiar place: it opens what the risk of this sign-in closed, and nothing else.
+    Its word stands in for a familiar place: it opens what the risk of this sign-in closed, and nothing else. What an
+    expression closed it does not open: that may as well be for another reason that the expression names.
     """
-    is_about_sign_in = bool(policy.sign_in_risk) and not policy.user_risk
+    is_about_sign_in = bool(policy.sign_in_risk) and not _is_about_user_risk(policy, request)
     return request.is_vouched_for and is_about_sign_in and not request.is_compromised
 
 
@@ -145,8 +147,25 @@ def _sign_in_is_recent(policy: Policy, request: AccessRequest) -> bool:
     return request.at - request.authenticated_at <= policy.sign_in_frequency
 
 
+def _is_about_user_risk(policy: Policy, request: AccessRequest) -> bool:
+    """Whether a policy asks because of the user's risk, or may do: an expression names it, and there is some."""
+    return bool(policy.user_risk) or (bool(request.user_risk) and policy.is_about_user_risk)
+
+
+def _is_about_sign_in_risk(policy: Policy, request: AccessRequest) -> bool:
+    """Whether a policy asks because of the sign-in's risk, or may do: an expression names it, and there is some."""
+    is_risky = bool(request.sign_in_risk or request.session_risk)
+    return bool(policy.sign_in_risk) or (is_risky and policy.is_about_sign_in_risk)
+
+
 def _is_about_session(policy: Policy, request: AccessRequest) -> bool:
     """Whether a policy about sign-in risk is about how the session is used since."""
+    if _lists_session_risk(policy, request):
+        return True
+    return bool(request.session_risk) and policy.expression_names("sign_in_risk", "session_risk")
+
+
+def _lists_session_risk(policy: Policy, request: AccessRequest) -> bool:
     return bool(request.session_risk) and request.session_risk in policy.sign_in_risk
 
 
@@ -178,7 +197,7 @@ def _mfa_is_fresh(policy: Policy, request: AccessRequest) -> bool:
         return False
     if _is_about_session(policy, request) and not _is_since(request.mfa_at, request.session_risk_at):
         return False
-    if not policy.user_risk or not request.user_risk:
+    if not request.user_risk or not policy.is_about_user_risk:
         return True
     return _is_since(request.mfa_at, request.user_risk_at)
 
@@ -205,7 +224,7 @@ def _recovered(request: AccessRequest) -> bool:
 def _unregistered_outcome(
     policy: Policy, request: AccessRequest, company: list[Policy]
 ) -> tuple[Outcome, Reason]:
-    if policy.user_risk:
+    if _is_about_user_risk(policy, request):
         return Outcome.BLOCKED, Reason.MFA_UNAVAILABLE
     if _may_register(request, company):
         return Outcome.REGISTRATION_REQUIRED, Reason.POLICY
@@ -230,7 +249,7 @@ def _may_register(request: AccessRequest, company: list[Policy]) -> bool:
         return False
     if not request.is_risky or request.is_vouched_for:
         return True
-    asking = [policy for policy in company if policy.sign_in_risk and Control.MFA in policy.controls]
+    asking = [policy for policy in company if policy.is_about_sign_in_risk and Control.MFA in policy.controls]
     return bool(asking) and all(policy.unregistered is Unregistered.REGISTER for policy in asking)
 
 
@@ -258,7 +277,7 @@ def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[Poli
         results,
         _reason(request, outcomes, steps),
         _is_about_user(request, enforced, counted),
-        mfa_for_sign_in_risk=_asks_for_sign_in_risk(enforced),
+        mfa_for_sign_in_risk=_asks_for_sign_in_risk(request, enforced),
         skip_days_left=_skip_days_left(request, enforced, counted),
     )
 
@@ -312,7 +331,8 @@ def _is_about_user(
 ) -> bool:
     """Whether the user's risk asks for something."""
     return bool(request.user_risk) and any(
-        policy.user_risk and counted[policy.name].outcome not in (Outcome.MFA_SATISFIED, Outcome.ALLOWED)
+        policy.is_about_user_risk
+        and counted[policy.name].outcome not in (Outcome.MFA_SATISFIED, Outcome.ALLOWED)
         for policy in enforced
     )
 
@@ -323,15 +343,16 @@ def _block_is_about_user(
     """Whether a familiar place would not help: the user's risk blocks, or forbids a compromised user to register."""
     blocking = [policy for policy in enforced if counted[policy.name].outcome is Outcome.BLOCKED]
     return any(
-        policy.user_risk or (request.is_compromised and counted[policy.name].reason is not Reason.POLICY)
+        _is_about_user_risk(policy, request)
+        or (request.is_compromised and counted[policy.name].reason is not Reason.POLICY)
         for policy in blocking
     )
 
 
-def _asks_for_sign_in_risk(enforced: list[Policy]) -> bool:
+def _asks_for_sign_in_risk(request: AccessRequest, enforced: list[Policy]) -> bool:
     # A block is among them when a pass made it a demand for a second factor.
     asking = {Control.MFA, Control.BLOCK}
-    return any(policy.sign_in_risk and asking & policy.controls for policy in enforced)
+    return any(_is_about_sign_in_risk(policy, request) and asking & policy.controls for policy in enforced)
 
 
 def _notice_is_due(
@@ -342,11 +363,11 @@ def _notice_is_due(
     for policy in enforced:
         if counted[policy.name].outcome in (Outcome.MFA_SATISFIED, Outcome.ALLOWED):
             continue
-        if policy.user_risk and request.user_risk and request.user_risk_at:
+        if policy.is_about_user_risk and request.user_risk and request.user_risk_at:
             since.append(request.user_risk_at)
         elif _is_about_session(policy, request) and request.session_risk_at:
             since.append(request.session_risk_at)
-        elif policy.sign_in_risk and request.sign_in_risk and request.signed_in_at:
+        elif policy.is_about_sign_in_risk and request.sign_in_risk and request.signed_in_at:
             since.append(request.signed_in_at)
     return bool(since) and (request.noticed_at is None or request.noticed_at < max(since))
 

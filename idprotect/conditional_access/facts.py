@@ -7,6 +7,10 @@ from typing import Any
 
 from idprotect.risk.levels import RiskLevel
 
+#: A country or platform nobody could tell is its own choice in a policy, never "any other".
+UNKNOWN = "unknown"
+PLATFORMS = frozenset({"windows", "macos", "linux", "ios", "android", "chromeos", UNKNOWN})
+
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:

@@ -7,12 +7,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from idprotect.conditional_access.expressions import Expression
+from idprotect.conditional_access.facts import UNKNOWN
 from idprotect.errors import Problem
 from idprotect.risk.levels import RiskLevel
-
-#: A country or platform nobody could tell is its own choice in a policy, never "any other".
-UNKNOWN = "unknown"
-PLATFORMS = frozenset({"windows", "macos", "linux", "ios", "android", "chromeos", UNKNOWN})
 
 
 class PolicyState(StrEnum):
@@ -95,10 +93,29 @@ class Policy:
     scopes: frozenset[str] = frozenset()
     known_device: bool | None = None
     registering: bool = False
+    expression: Expression | None = None
     strength: Strength | None = None
     unregistered: Unregistered = Unregistered.BLOCK
     skip_days: int = 0
     sign_in_frequency: timedelta | None = None
+
+    @property
+    def is_about_user_risk(self) -> bool:
+        """Whether a condition of it names the risk of the user."""
+        return bool(self.user_risk) or self.expression_names("user_risk")
+
+    @property
+    def is_about_sign_in_risk(self) -> bool:
+        """Whether a condition of it names the risk of the sign-in."""
+        return bool(self.sign_in_risk) or self.expression_names("sign_in_risk", "session_risk")
+
+    def expression_names(self, *facts: str) -> bool:
+        """Whether its expression names one of some facts."""
+        return self.expression is not None and not self.expression.facts.isdisjoint(facts)
+
+    def expression_words(self, fact: str) -> frozenset[str]:
+        """Return the texts with which its expression compares a fact."""
+        return self.expression.words(fact) if self.expression is not None else frozenset()
 
     @property
     def blocks_everyone(self) -> bool:
@@ -253,6 +270,11 @@ def validity_problems(policy: Policy) -> list[Problem]:
             "registration cannot be asked of somebody who is registering",
         ),
         (
+            Control.REGISTRATION in controls and policy.expression_names("registering"),
+            "expression",
+            "registration cannot depend on whether somebody is registering",
+        ),
+        (
             policy.skip_days and Control.REGISTRATION not in controls,
             "skip_days",
             "'skip_days' belongs to a policy that requires registration",
@@ -317,5 +339,6 @@ def _conditions(policy: Policy) -> frozenset[str]:
         "scopes": policy.scopes,
         "known_device": policy.known_device is not None,
         "registering": policy.registering,
+        "expression": policy.expression is not None,
     }
     return frozenset(name for name, narrowed in circumstances.items() if narrowed)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from idprotect.conditional_access import AccessRequest, Policy, Selection
 from idprotect.conditional_access.evaluation import BREAK_GLASS, names_of
+from idprotect.conditional_access.expressions import FACTS
 from idprotect.risk import RiskLevel
 
 #: The unmet condition of a policy that is switched off.
@@ -55,6 +56,26 @@ def _registering(policy: Policy, request: AccessRequest) -> str:
     return "no second factor is being added"
 
 
+def _expression(policy: Policy, request: AccessRequest) -> str:
+    parts = policy.expression.failing(request) if policy.expression is not None else {}
+    return "; ".join(
+        f"{part} is not so: {', '.join(_is(name, request) for name in sorted(facts))}"
+        for part, facts in parts.items()
+    )
+
+
+def _is(fact: str, request: AccessRequest) -> str:
+    """Return what a fact is, in the words of an expression."""
+    value = FACTS[fact].read(request)
+    if isinstance(value, RiskLevel):
+        value = value.label
+    elif isinstance(value, frozenset):
+        value = _all_of(value)
+    elif isinstance(value, bool):
+        value = "true" if value else "false"
+    return f"{fact} is {'unknown' if value is None else value}"
+
+
 def _break_glass(policy: Policy, request: AccessRequest) -> str:
     return f"{request.username} is a break-glass account, to which no policy applies"
 
@@ -93,6 +114,7 @@ _WORDS: Mapping[str, Callable[[Policy, AccessRequest], str]] = {
     "scopes": _scopes,
     "known_device": _known_device,
     "registering": _registering,
+    "expression": _expression,
     BREAK_GLASS: _break_glass,
     STATE: _state,
 }

@@ -93,6 +93,31 @@ def come_in(page: Page, world: World, username: str = "eve") -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
 
 
+def test_an_expression_is_written_with_help_and_its_mistake_stands_below_it(
+    busy: World, new_page: NewPage
+) -> None:
+    """C063: the form in four looks, with what can be named, a mistake, and the sentence; without scripts."""
+    page = new_page()
+    come_in(page, busy)
+    page.goto(f"{busy.url}/admin/policy/new")
+    page.get_by_label("Name", exact=True).fill("from-abroad")
+    page.get_by_label("Ask for a second factor", exact=True).check()
+    page.get_by_label("Provided that").fill('not known_device and countri not in ["DE", "AT"]')
+    page.get_by_text("what it can name").click()
+    look(page, "console-expression")
+    page.get_by_role("button", name="See what would come of it").first.click()
+    expect(page.locator("#expression-error")).to_contain_text("did you mean 'country'?")
+    look(page, "console-expression-mistake")
+    faint(page)
+    page.get_by_label("Provided that").fill('not known_device\nand country not in ["DE", "AT"]')
+    page.get_by_role("button", name="See what would come of it").first.click()
+    expect(
+        page.get_by_text('provided that not known_device and country not in ["DE", "AT"]').first
+    ).to_be_visible()
+    look(page, "console-expression-preview")
+    faint(page)
+
+
 def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
     """Issue 4: one product with the sign-in pages, strict CSP, phone and desktop, AA contrast in light and dark."""
     page = new_page()

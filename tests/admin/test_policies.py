@@ -42,7 +42,7 @@ name = "x"
 state = "on"
 who = { groups = ["staff"], roles = ["administrator"], exclude_users = ["ada"] }
 clients = { include = ["notes"] }
-when = { sign_in_risk = ["high"], countries = ["CH"], platforms = ["ios"], scopes = ["payments"], known_device = false, locations = ["office"] }
+when = { sign_in_risk = ["high"], countries = ["CH"], platforms = ["ios"], scopes = ["payments"], known_device = false, locations = ["office"], expression = "not registered" }
 then = { require = ["block"] }
 [[location]]
 name = "office"
@@ -59,6 +59,7 @@ networks = ["192.0.2.0/24"]
         "on ios (unverified)",
         "asking for payments",
         "with a new device",
+        "provided that not registered",
     ):
         assert part in said
     assert sentences.then(policy) == "stop the sign-in"

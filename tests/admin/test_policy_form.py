@@ -11,8 +11,9 @@ from werkzeug.datastructures import MultiDict
 from idprotect import policies
 from idprotect.admin.entry_forms import LocationForm, OnePolicyForm
 from idprotect.conditional_access import parse_policies
+from idprotect.conditional_access.expressions import FACTS
 from idprotect.conditional_access.policy import Control, PolicyState, Strength, Unregistered
-from idprotect.models import AuditEvent, PolicyVersion
+from idprotect.models import AuditEvent, PolicyVersion, Receipt
 from idprotect.risk import RiskLevel
 from tests.admin.conftest import Enter
 from tests.security.place import Place, Visitor
@@ -29,7 +30,7 @@ title = "All at once"
 state = "off"
 who = { users = ["ada"], groups = ["staff", "two words"], roles = ["administrator"], exclude_users = ["eve"], exclude_groups = ["guests"], exclude_roles = ["reader"] }
 clients = { include = ["notes", "bank"], exclude = ["wiki"] }
-when = { user_risk = ["none", "low"], sign_in_risk = ["medium", "high"], locations = ["office"], exclude_locations = ["home"], countries = ["CH", "unknown"], exclude_countries = ["DE"], platforms = ["ios", "unknown"], scopes = ["payments"], known_device = false, registering = true }
+when = { user_risk = ["none", "low"], sign_in_risk = ["medium", "high"], locations = ["office"], exclude_locations = ["home"], countries = ["CH", "unknown"], exclude_countries = ["DE"], platforms = ["ios", "unknown"], scopes = ["payments"], known_device = false, registering = true, expression = "user_risk > sign_in_risk\\nor \\"a\\" in groups" }
 then = { require = ["mfa"], strength = "phishing_resistant", unregistered = "register", sign_in_frequency = "8h" }
 [[location]]
 name = "home"
@@ -125,6 +126,10 @@ def test_every_condition_and_control_comes_through_the_form_unchanged(place: Pla
         ({"require": ["block"], "strength": "phishing_resistant"}, "strength", "requires mfa"),
         ({"require": ["mfa"], "sign_in_frequency": "now and then"}, "sign_in_frequency", "every_time"),
         ({"require": ["mfa"], "countries": "Switzerland"}, "countries", "no choice"),
+        ({"require": ["mfa"], "expression": "registerd"}, "expression", "did you mean"),
+        ({"require": ["mfa"], "expression": "not (not"}, "expression", "character 9"),
+        ({"require": ["mfa"], "expression": '"x" in locations'}, "expression", "no location is called"),
+        ({"require": ["registration"], "expression": "registering"}, "expression", "cannot depend"),
         ({"require": ["mfa"], "name": "user-risk"}, "name", "two entries of kind policy"),
         ({"require": ["mfa"], "name": ""}, "name", "A name is needed"),
         ({"require": ["dance"]}, "require", "is not a valid choice"),
@@ -145,6 +150,43 @@ def test_a_rule_stands_beside_its_field_and_nothing_typed_is_lost(
     for name in typed.keys() - {"require"}:
         assert kept[name] == typed[name] or [kept[name]] == typed[name], name
     assert [row["name"] for row in in_force(place)["policy"]] == ["user-risk"]
+
+
+def test_an_expression_is_written_in_the_form_and_read_in_the_sentence(place: Place, enter: Enter) -> None:
+    """C063: with what it can name beside it; over several lines; people at the door and the receipt's page say the same."""
+    visitor = enter("policy_editor").get("/admin/policy/new")
+    for fact in FACTS.values():
+        assert f"{fact.name} {fact.about} ({fact.kind})" in visitor.text
+    typed = 'not registered\r\n  and ("staff" in groups or known_device)\r\n'
+    send(visitor, name="by-expression", expression=typed, require=["block"], state="on")
+    said = "When anybody, provided that not registered and (&#34;staff&#34; in groups or known_device) then stop the sign-in."
+    assert said in visitor.text
+    send(visitor, "save", reason=REASON)
+    (row,) = in_force(place)["policy"]
+    assert row["when"] == {"expression": 'not registered\n  and ("staff" in groups or known_device)'}
+    visitor.get("/admin/policy/?name=by-expression")
+    assert FilledForm(visitor.page.text, "name").values["expression"].split() == typed.split()
+    place.make_user("ada")
+    place.make_user("bob", groups=("staff",))
+    assert place.browser().start().sign_in("bob").step == "block"
+    assert place.browser().start().sign_in("ada").step == "account"
+    with place.app.app_context():
+        ada = place.user("ada").id
+    receipt = place.rows(Receipt, Receipt.user_id == ada)[0]
+    visitor.get(f"/admin/sign-ins/{receipt.sign_in_id}")
+    assert "not met: expression not so: &#34;staff&#34; in groups , known_device" in visitor.text
+    assert "the same answer" in visitor.text
+    visitor.get("/admin/policies/what-if?user=ada")
+    assert "known_device is not so: known_device is false" in visitor.text
+
+
+def test_a_location_that_an_expression_names_is_used_by_its_policy(place: Place, enter: Enter) -> None:
+    """C063, F055: so it cannot be removed."""
+    when = "when = { expression = '\"office\" not in locations' }"
+    place.apply(OFFICE, f'[[policy]]\nname = "elsewhere"\n{when}\nthen = {{ require = ["mfa"] }}\n')
+    visitor = enter().get("/admin/locations/")
+    assert "elsewhere" in visitor.text
+    assert "no location is called" in visitor.get("/admin/locations/remove?name=office").text
 
 
 def test_medium_without_high_is_warned_of_before_it_comes_into_force(place: Place, enter: Enter) -> None:
@@ -328,6 +370,9 @@ ROWS = st.fixed_dictionaries(
                 "scopes": subsets(["payments", "openid"]),
                 "known_device": st.booleans(),
                 "registering": st.just(True),
+                "expression": st.sampled_from(
+                    ["known_device", "not known_device\n  or registered", 'matches(groups, "<&\'>*")']
+                ),
             },
         ),
         "then": st.fixed_dictionaries(

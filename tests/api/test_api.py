@@ -465,6 +465,30 @@ def test_what_if_asks_the_live_evaluator(server: Server, editor: Caller) -> None
     assert bad.status_code == 422
 
 
+def test_an_expression_is_checked_put_into_force_and_asked_about(server: Server, editor: Caller) -> None:
+    """C063: the document of the API is that of the file, with the same rules."""
+    draft = {"policy": [{**document("e", state="on")["policy"][0], "when": {"expression": "registerd"}}]}
+    for method, path in (("POST", "/policies/check"), ("PUT", "/policies"), ("POST", "/policies/what-if")):
+        body = {"document": draft} | ({"user": "nobody"} if path.endswith("if") else {})
+        refused = editor.send(method, path, body, If_Match="*")
+        assert refused.status_code == 422
+        assert "character 1: no fact is called 'registerd'" in refused.text
+    for strange in (3, None, ["registered"], {"registered": True}, "", "\ud800", "(" * 999, "x" * 1001):
+        draft["policy"][0]["when"]["expression"] = strange
+        status = editor.send("POST", "/policies/check", {"document": draft}, If_Match="*").status_code
+        assert status == (200 if strange is None else 422), ascii(strange)
+    draft["policy"][0]["when"]["expression"] = 'registered and sign_in_risk >= "high"'
+    put = editor.send("PUT", "/policies", {"document": draft}, If_Match="*")
+    assert put.status_code == 200, put.text
+    assert editor.get("/policies")["document"] == draft
+    asked = {"user": "nobody", "registered": True}
+    told = editor.send("POST", "/policies/what-if", {**asked, "sign_in_risk": "low"}).get_json()
+    unmet = {"expression": 'sign_in_risk >= "high" is not so: sign_in_risk is low'}
+    assert told["policies"][0]["unmet"] == unmet
+    risky = editor.send("POST", "/policies/what-if", {**asked, "sign_in_risk": "high"}).get_json()
+    assert risky["steps"] == ["notice", "mfa"]
+
+
 def test_named_locations_are_listed(server: Server, editor: Caller) -> None:
     """F043."""
     location = {"name": "office", "networks": ["198.51.100.0/24"], "trusted": False}

@@ -12,6 +12,7 @@ from idprotect.conditional_access import (
     PolicyState,
     parse_policies,
 )
+from idprotect.conditional_access.expressions import Expression
 from idprotect.risk import RiskLevel
 
 NONE, LOW, MEDIUM, HIGH = RiskLevel
@@ -45,6 +46,8 @@ def policy(name: str, *controls: Control, **fields: Any) -> Policy:
     for key in ("user_risk", "sign_in_risk", "platforms", "scopes"):
         if key in fields:
             fields[key] = frozenset(fields[key])
+    if isinstance(fields.get("expression"), str):
+        fields["expression"] = Expression.parse(fields["expression"])
     return Policy(name=name, controls=frozenset(controls), **{"state": PolicyState.ON, **fields})
 
 

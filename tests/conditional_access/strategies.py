@@ -21,6 +21,7 @@ from idprotect.conditional_access import (
     Unregistered,
     validity_problems,
 )
+from idprotect.conditional_access.expressions import Expression
 from idprotect.risk import RiskLevel
 from tests.conditional_access.examples import HIGH, LOW, MEDIUM, NONE, NOW, SIGNED_IN_AT
 
@@ -109,6 +110,11 @@ WHO = (
 MFA, CURE = frozenset({Control.MFA}), frozenset({Control.MFA, Control.PASSWORD_CHANGE})
 REMEDIATION = frozenset({Control.MFA, Control.RISK_REMEDIATION})
 REGISTRATION = frozenset({Control.REGISTRATION})
+EXPRESSIONS = (
+    'known_device or user_risk >= "medium"',
+    'country not in ["CH", "AT"] and not registered',
+    '"low" < sign_in_risk and ("staff" in groups or user_risk == "none")',
+)
 TERMS: Choices = {
     "controls": (*[MFA, CURE, REMEDIATION, REGISTRATION] * 4, frozenset({Control.BLOCK})),
     "state": (*[PolicyState.ON] * 5, PolicyState.REPORT_ONLY, PolicyState.OFF),
@@ -127,6 +133,7 @@ TERMS: Choices = {
     ),
     "known_device": (*[None] * 8, True, False),
     "registering": (*[False] * 6, True),
+    "expression": (*[None] * 6, *map(Expression.parse, EXPRESSIONS)),
     "strength": (*[None] * 8, Strength.PHISHING_RESISTANT),
     "sign_in_frequency": (*[None] * 8, timedelta(minutes=5), timedelta(hours=1)),
     "unregistered": (Unregistered.BLOCK, Unregistered.REGISTER),
@@ -152,6 +159,7 @@ def _policy(name: str, drawn: bytes) -> Policy:
             "countries": Selection(),
             "sign_in_risk": EMPTY,
             "known_device": None,
+            "expression": None,
         }
         terms["user_risk"] = terms["user_risk"] - {NONE} or AT_RISK
     found = Policy(name=name, **terms)

@@ -154,6 +154,7 @@ EACH_CONDITION = {
     "scopes": frozenset({"payments"}),
     "known_device": True,
     "registering": True,
+    "expression": '"staff" in groups',
 }
 
 
@@ -177,6 +178,7 @@ def test_one_condition_that_does_not_hold_is_enough(missing: str) -> None:
         "scopes": {"payments"},
         "known_device": True,
         "registering": True,
+        "groups": {"staff"},
     }
     assert applies(met, **EACH_CONDITION)
     facts = dict(zip(EACH_CONDITION, met.items(), strict=True))

@@ -19,6 +19,7 @@ from idprotect.conditional_access import (
     parse_policies,
     validity_problems,
 )
+from idprotect.conditional_access.expressions import Expression
 from idprotect.conditional_access.toml import to_toml
 from idprotect.errors import PolicyError
 from tests.conditional_access.examples import HIGH, LOW, MEDIUM, NONE, from_file, in_force, policy
@@ -57,6 +58,7 @@ exclude_countries = ["DE"]
 platforms = ["android", "ios"]
 scopes = ["payments"]
 known_device = false
+expression = 'matches(client_id, "b*") and "branch" in locations'
 
 [policy.then]
 require = ["mfa"]
@@ -99,6 +101,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert careful.platforms == {"android", "ios"}
     assert careful.scopes == {"payments"}
     assert careful.known_device is False
+    assert careful.expression == Expression.parse('matches(client_id, "b*") and "branch" in locations')
     assert careful.controls == {Control.MFA}
     assert careful.unregistered is Unregistered.REGISTER
     assert later.controls == {Control.REGISTRATION}
@@ -246,6 +249,7 @@ def test_each_rule_is_named_when_it_is_broken(text: str, problem: str) -> None:
         "known_device = false",
         'locations = ["office"]',
         'exclude_locations = ["office"]',
+        "expression = 'user_risk == \"high\"'",
     ],
 )
 def test_a_password_change_allows_no_condition_but_user_risk(condition: str) -> None:

@@ -36,6 +36,7 @@ NARROW = policy(
     scopes={"payments"},
     known_device=True,
     registering=True,
+    expression='registered and (user_risk >= "medium" or country == "unknown" or known_device) and "staff" in groups',
 )
 
 
@@ -54,6 +55,7 @@ def test_every_unmet_condition_is_told_with_what_is_the_case() -> None:
         "scopes": "the scopes asked for are openid, without payments",
         "known_device": "the device is not known",
         "registering": "no second factor is being added",
+        "expression": 'registered is not so: registered is false; "staff" in groups is not so: groups is guests',
     }
     assert set(told.unmet) == set(CONDITIONS)
 

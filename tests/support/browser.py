@@ -83,7 +83,7 @@ class Watch:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self._errors.append((message.text, message.location.get("url", "")))
+            self._errors.append((message.text, message.location.get("url", "").partition("#")[0]))
 
     def _request(self, request: Request) -> None:
         url = urlsplit(request.url)
@@ -92,7 +92,7 @@ class Watch:
 
     def _response(self, response: Response) -> None:
         if response.status >= 400 and response.request.is_navigation_request():
-            self._refused.add(response.url)
+            self._refused.add(response.url.partition("#")[0])
 
 
 class Pages:
