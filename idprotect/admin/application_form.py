@@ -121,10 +121,12 @@ class NewApplicationForm(ApplicationForm):
 class SecretForm(ReasonForm):
     """How long the secret before stays good."""
 
+    AT_ONCE = "0"
+
     overlap = SelectField(
         "The old secret",
         choices=[
-            SelectChoice("0", "is refused at once, with everything issued so far: others may know it"),
+            SelectChoice(AT_ONCE, "is refused at once, with everything issued so far: others may know it"),
             SelectChoice("1", "is good for another day"),
             SelectChoice("7", "is good for another 7 days"),
             SelectChoice("30", "is good for another 30 days"),

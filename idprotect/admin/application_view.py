@@ -66,12 +66,15 @@ class ApplicationView(ChangeView):
         if client.secret_hash is None:
             abort(404)
         form = SecretForm.for_page(f"secret:{client.id}:{client.secret_hash}")
+        is_at_risk = bool(workloads.risk(client.id))
+        if request.method == "GET" and is_at_risk:
+            form.overlap.data = SecretForm.AT_ONCE
 
         def rotate(form: SecretForm) -> Response:
             overlap = timedelta(days=int(form.overlap.data))
             return self._secret(client, clients.rotate_secret(client, actor(), overlap, form.text))
 
-        shown = {"client": client, "action": here()}
+        shown = {"client": client, "is_at_risk": is_at_risk, "action": here()}
         return self.change("application_rotate.html", form, rotate, lambda: shown)
 
     @expose("/switch", methods=["GET", "POST"])

@@ -20,6 +20,7 @@ from idprotect.admin.change_view import (
 )
 from idprotect.admin.view import expose
 from idprotect.conditional_access import PolicyState, drafts, parse_policies
+from idprotect.conditional_access.policy import PLATFORMS
 from idprotect.conditional_access.toml import from_toml, to_toml
 from idprotect.errors import NotFound
 from idprotect.forms import DraftForm, PolicyForm, ReasonForm
@@ -154,8 +155,9 @@ class PoliciesView(ChangeView):
     @expose("/report")
     def report(self) -> Response:
         """What the policies on trial would have done."""
-        within = request.args.get("within", trials.USUAL)
-        return self.page("policy_report.html", rows=trials.report(within), within=within, periods=PERIODS)
+        asked = request.args.get("within", trials.USUAL)
+        period = asked if asked in PERIODS else trials.USUAL
+        return self.page("policy_report.html", rows=trials.report(period), period=period, periods=PERIODS)
 
     @expose("/what-if")
     def what_if(self) -> Response:
@@ -169,7 +171,8 @@ class PoliciesView(ChangeView):
             except ValueError as error:
                 problem = str(error)
         levels = [level.label for level in RiskLevel]
-        return self.page("what_if.html", asked=asked, answer=answer, problem=problem, levels=levels)
+        known: dict[str, Any] = {"levels": levels, "platforms": sorted(PLATFORMS)}
+        return self.page("what_if.html", asked=asked, answer=answer, problem=problem, **known)
 
 
 def _imagined(asked: Mapping[str, str]) -> dict[str, Any]:

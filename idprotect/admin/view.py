@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 import flask_admin
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import pages
 from idprotect.admin import door
@@ -35,6 +36,7 @@ class ConsoleView(flask_admin.BaseView):  # type: ignore[misc]
         pages.attach(blueprint)
         blueprint.before_request(_refuse_foreign_post)
         blueprint.register_error_handler(HTTPException, pages.http_error)
+        blueprint.register_error_handler(NotFound, self._not_found)
         return blueprint
 
     def is_accessible(self) -> bool:
@@ -47,6 +49,14 @@ class ConsoleView(flask_admin.BaseView):  # type: ignore[misc]
     def _run_view(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin's own calls again with other arguments after any TypeError, and hides what was wrong.
         return function(self, *args, **kwargs)
+
+    def _not_found(self, error: NotFound) -> AnyResponse:
+        """Say so within the console to whoever may be there; to others it is as anywhere else."""
+        if not door.may("overview.index"):
+            return pages.http_error(error)
+        response = self.page("not_found.html")
+        response.status_code = 404
+        return response
 
     def page(self, template: str, /, *, within: str = "", **variables: Any) -> Response:
         """Show a page of the console.

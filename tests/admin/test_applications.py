@@ -297,6 +297,8 @@ def test_the_risk_of_an_application_is_dismissed_with_a_reason(place: Place, ent
     assert enter("operator").get("/admin/application/dismiss?id=notes").status == 403
     visitor = enter().get(PAGE)
     assert "/admin/audit/?actor=client:notes" in visitor.page.text
+    visitor.get("/admin/application/secret?id=notes")
+    assert FilledForm(visitor.page.text, "reason").values["overlap"] == "0", "whoever has the old one is out"
     visitor.get("/admin/application/dismiss?id=notes")
     assert "3 times from AS64500" in visitor.text
     send(visitor)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from idprotect import clock, policy_drafts, protection, triage, users
+from idprotect import clock, policy_drafts, protection, triage, users, workloads
 from idprotect.models import Receipt, RiskDetection, SignIn, session
 from tests.support.browser import NewPage, assert_clean
 from tests.support.world import (
@@ -124,6 +124,7 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
     with busy.arranging():
         text = USER_RISK_POLICY + MFA_POLICY
         draft_id = policy_drafts.create("Second factor for all", text, 1, "ann-from-security").id
+        workloads.observe_burst("notes", "reads", 2000)
     come_in(page, busy)
     look(page, "console-overview")
     faint(page)
@@ -156,11 +157,19 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         "policies/state/user-risk/off",
         "policy/?name=sign-in-risk",
         "policy/remove?name=user-risk",
-        "locations/new",
         "application/new",
         "application/errors?id=notes",
         "applications/notes",
+        "application/?id=notes",
         "application/secret?id=notes",
+        "application/switch?id=notes",
+        "application/dismiss?id=notes",
+        "applications/none-is-called-so",
+        "data-files",
+        "policies/report",
+        "policies/emergency",
+        "policies/template/mfa-registration",
+        "locations/new",
     ):
         page.goto(f"{busy.url}/admin/{path}")
         look(page, f"console-{path.partition('?')[0].strip('/').replace('/', '-').replace(draft_id, 'one')}")

@@ -75,6 +75,16 @@ def test_somebody_without_a_role_finds_nothing_there(place: Place, enter: Enter)
         assert without_nonce(visitor.get(path_of(rule))) == nowhere, rule
 
 
+def test_whoever_may_be_there_is_told_within_the_console_what_is_not(enter: Enter) -> None:
+    """Where to go on from: the application that one came from is not the way back here."""
+    visitor = enter("help_desk")
+    for path in ("/admin/no-such-page", "/admin/users/nobody"):
+        visitor.get(path)
+        assert visitor.status == 404
+        assert "Go to the overview" in visitor.text
+        assert "/admin/users/" in visitor.links()
+
+
 def test_an_administrator_without_a_factor_registers_one_first(place: Place) -> None:
     """Section 10: always a second factor, also when no policy asks for one."""
     place.make_user("eve", roles=("administrator",))

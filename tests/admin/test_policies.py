@@ -183,7 +183,10 @@ def test_policies_on_trial_are_reported_in_four_outcomes(place: Place, enter: En
         assert f'data-label="{effect}"' in visitor.page.text
     counts = [int(number) for number in re.findall(r'data-label="[a-z ]+">(\d+)<', visitor.page.text)]
     assert sum(counts) >= 2
-    assert visitor.get("/admin/policies/report?within=nonsense").status == 200
+    for within, shown in (("24h", "24h"), ("nonsense", "7d")):
+        page = visitor.get(f"/admin/policies/report?within={within}").page.text
+        assert f'within={shown}" aria-current="true"' in page, "the time that is shown"
+        assert '/admin/policies/" aria-current="page"' in page, "where the menu says that one is"
 
 
 def test_a_log_that_is_too_long_is_left_to_the_command_line(
