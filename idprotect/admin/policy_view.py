@@ -20,7 +20,7 @@ from idprotect.admin.change_view import (
 )
 from idprotect.admin.view import expose
 from idprotect.conditional_access import PolicyState, drafts, parse_policies
-from idprotect.conditional_access.policy import PLATFORMS
+from idprotect.conditional_access.facts import PLATFORMS
 from idprotect.conditional_access.toml import from_toml, to_toml
 from idprotect.errors import NotFound
 from idprotect.forms import DraftForm, PolicyForm, ReasonForm
