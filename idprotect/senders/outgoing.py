@@ -35,6 +35,19 @@ class Reach:
     networks: Sequence[Network] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered; of a header that came twice, all values stand here, joined by commas."""
+
+    status: int
+    content: bytes
+    headers: Mapping[str, str]
+
+    def header(self, name: str) -> str:
+        """Return a header by its name in small letters; empty when it did not come."""
+        return self.headers.get(name, "")
+
+
 PUBLIC = Reach()
 #: All that was ever given out to the public internet of version 6 (RFC 4291 section 2.4).
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -50,7 +63,7 @@ def post(url: str, headers: Mapping[str, str], body: str, reach: Reach = PUBLIC)
 
     :raises SendError: nothing was sent, or there was no answer in time.
     """
-    return _ask(_Request("POST", url, headers, body.encode()), reach)[0]
+    return _ask(_Request("POST", url, headers, body.encode()), reach).status
 
 
 def get(url: str, *, accept: str, reach: Reach = PUBLIC) -> bytes:
@@ -59,12 +72,22 @@ def get(url: str, *, accept: str, reach: Reach = PUBLIC) -> bytes:
     :param accept: its media type.
     :raises SendError: there is none, or not in time.
     """
-    status, content = _ask(_Request("GET", url, {"Accept": accept}), reach, MAX_BYTES)
-    if status != HTTPStatus.OK:
-        raise SendError(f"the answer was {status}")
-    if len(content) > MAX_BYTES:
+    return get_described(url, accept=accept, reach=reach).content
+
+
+def get_described(url: str, *, accept: str, reach: Reach = PUBLIC, most: int = MAX_BYTES) -> Answer:
+    """Return a document with the headers that describe it.
+
+    :param accept: its media type.
+    :param most: bytes that it may have.
+    :raises SendError: there is none, or not in time.
+    """
+    answer = _ask(_Request("GET", url, {"Accept": accept}), reach, most)
+    if answer.status != HTTPStatus.OK:
+        raise SendError(f"the answer was {answer.status}")
+    if len(answer.content) > most:
         raise SendError("the answer is too long")
-    return content
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +98,14 @@ class _Request:
     body: bytes | None = None
 
 
-def _ask(request: _Request, reach: Reach, most: int = 0) -> tuple[int, bytes]:
-    """Return the status of an answer, and as much of its content as is wanted, and one byte more."""
-    answers: list[tuple[int, bytes]] = []
+def _ask(request: _Request, reach: Reach, most: int = 0) -> Answer:
+    """Return an answer with as much of its content as is wanted, and one byte more."""
+    answers: list[Answer] = []
     within(PATIENCE, lambda attempt: answers.append(_exchange(request, reach, most, attempt)))
     return answers[0]
 
 
-def _exchange(request: _Request, reach: Reach, most: int, attempt: Attempt) -> tuple[int, bytes]:
+def _exchange(request: _Request, reach: Reach, most: int, attempt: Attempt) -> Answer:
     parts = urlsplit(request.url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     if not is_tls and not (reach.this_machine and parts.scheme == "http"):
@@ -100,9 +123,14 @@ def _exchange(request: _Request, reach: Reach, most: int, attempt: Attempt) -> t
         headers = {"Host": parts.netloc, "User-Agent": "idprotect", "Connection": "close"}
         connection.request(request.method, target, request.body, {**headers, **request.headers})
         with connection.getresponse() as response:
-            return response.status, response.read(most + 1) if most else b""
+            return Answer(response.status, response.read(most + 1) if most else b"", _headers(response))
     finally:
         connection.close()
+
+
+def _headers(response: http.client.HTTPResponse) -> Mapping[str, str]:
+    names = {name.lower() for name in response.headers}
+    return {name: ", ".join(map(str, response.headers.get_all(name, ()))) for name in names}
 
 
 def _connect(host: str, port: int, reach: Reach, *, need_loopback: bool) -> socket.socket:
