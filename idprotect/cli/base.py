@@ -71,7 +71,7 @@ def operator() -> str:
 
 
 def _fail(error: IDProtectError, as_json: bool) -> None:
-    problems = list(getattr(error, "problems", [str(error)]))
+    problems = [str(problem) for problem in getattr(error, "problems", [error])]
     if as_json:
         click.echo(json.dumps({"error": str(error), "problems": problems}))
     else:
