@@ -73,6 +73,7 @@ class Event(StrEnum):
     USER_DELETED = "user:deleted"
     CLIENT_CREATED = "client:created"
     CLIENT_CHANGED = "client:changed"
+    CLIENT_FORGOTTEN = "client:forgotten"
     INITIAL_ACCESS_GIVEN = "initial_access:given"
     INITIAL_ACCESS_REVOKED = "initial_access:revoked"
     CLIENT_ANOMALOUS = "client:anomalous"

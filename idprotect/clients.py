@@ -10,7 +10,7 @@ from idprotect.audit import Event
 from idprotect.consents import SCOPES
 from idprotect.errors import InteractionError, NotFound
 from idprotect.keys import sha256
-from idprotect.models import Client, new_id, session
+from idprotect.models import Client, ClientDocument, new_id, session
 from idprotect.registration import USER_GRANTS, Problem, Registration, RegistrationError
 from idprotect.runtime import reach
 from idprotect.senders import SendError
@@ -25,6 +25,8 @@ _COLUMNS = {
     "client_uri": "uri",
     "require_pushed_authorization_requests": "require_pushed",
 }
+#: What administrators decide also of clients that are known by a metadata document.
+NOT_IN_DOCUMENTS = ("access_token_audience", "resources", "release_risk", "id_token_at_refresh")
 _LISTS = ("redirect_uris", "post_logout_redirect_uris", "grant_types", "resources")
 
 
@@ -35,12 +37,14 @@ def create(
     client_id: str | None = None,
     secret: str | None = None,
     reason: str = "",
+    by_document: bool = False,
 ) -> tuple[Client, str | None]:
     """Register an application; return it with its secret, if it has one, which can be shown this once.
 
     :param client_id: instead of a random one.
     :param secret: instead of a random one, for set-ups that need to know it in advance.
     :param reason: why, for the audit log.
+    :param by_document: its id is the URL of the document that says all of this.
     :raises RegistrationError: with everything that is wrong.
     """
     if problems := (*registration.problems(), *_given_problems(client_id, secret)):
@@ -48,6 +52,7 @@ def create(
     _check_sector(registration)
     issued = (secret or secrets.token_urlsafe(32)) if registration.has_secret else None
     client = Client(id=client_id or new_id(), secret_hash=sha256(issued) if issued else None)
+    client.by_document = by_document
     fill(client, registration)
     session().add(client)
     session().flush()
@@ -69,6 +74,11 @@ def get(client_id: str) -> Client:
     return client
 
 
+def document_of(client: Client) -> ClientDocument | None:
+    """Return how things stand with the metadata document of a client; None: it is registered."""
+    return session().get(ClientDocument, client.id) if client.by_document else None
+
+
 def registration_of(client: Client) -> Registration:
     """Return what an application is registered with, to be replaced in part."""
     stored: dict[str, Any] = {
@@ -81,19 +91,29 @@ def registration_of(client: Client) -> Registration:
     return Registration(**stored)
 
 
+def as_stored(registration: Registration) -> Registration:
+    """Return a registration as it is read back once it was stored."""
+    client = Client(id="")
+    fill(client, registration)
+    return registration_of(client)
+
+
 def change(
     client: Client, registration: Registration, by: str, reason: str = "", *, by_itself: bool = False
 ) -> str | None:
     """Register an application anew; once something is taken away, everything issued so far is refused.
 
     :param reason: why, for the audit log.
-    :param by_itself: the client looks after its own registration (RFC 7592). When anybody else changes one, that is
-        over: what an administrator gives must not come with redirect URIs that the client chose afterwards.
+    :param by_itself: the client looks after its own registration (RFC 7592), or its metadata document does. When
+        anybody else changes one, that is over: what an administrator gives must not come with redirect URIs that the
+        client chose afterwards.
     :return: its secret, when it needs one now and had none.
     :raises RegistrationError: with everything that is wrong.
     """
     registration.check()
     before = registration_of(client)
+    if client.by_document and not by_itself:
+        _check_against_document(before, registration)
     if (before.sector_identifier_uri, before.redirect_uris) != (
         registration.sector_identifier_uri,
         registration.redirect_uris,
@@ -213,6 +233,17 @@ def _held(registration: Registration) -> set[str]:
     return (
         held | {key.thumbprint() for key in key_sets.load(registration.jwks)} if registration.jwks else held
     )
+
+
+def _check_against_document(before: Registration, after: Registration) -> None:
+    """Refuse to change what the next reading of a client's document would undo, or must not be given to a stranger."""
+    changed = [
+        field
+        for field in Registration.__dataclass_fields__
+        if field not in NOT_IN_DOCUMENTS and getattr(after, field) != getattr(before, field)
+    ]
+    if changed:
+        raise RegistrationError(tuple(Problem(field, "its metadata document says this") for field in changed))
 
 
 def _check_sector(registration: Registration) -> None:

@@ -9,7 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from idprotect import audit, people
 from idprotect.audit import Event
-from idprotect.conditional_access import PolicySet, PolicyState, drafts, failed_tests, parse_policies
+from idprotect.conditional_access import (
+    BY_DOCUMENT,
+    PolicySet,
+    PolicyState,
+    drafts,
+    failed_tests,
+    parse_policies,
+)
 from idprotect.errors import NotFound, PoliciesChanged, PolicyError
 from idprotect.insights import guards
 from idprotect.insights.templates import with_template
@@ -178,8 +185,8 @@ def _unknown_names(checked: PolicySet) -> list[str]:
     warnings = []
     for policy in checked.policies:
         clients = policy.clients.include | policy.clients.exclude | policy.expression_words("client_id")
-        for name in sorted(clients):
-            if name not in (people.ACCOUNT, people.CONSOLE) and session().get(Client, name) is None:
+        for name in sorted(clients - {people.ACCOUNT, people.CONSOLE, BY_DOCUMENT}):
+            if session().get(Client, name) is None:
                 warnings.append(f"policy {policy.name!r}: no client is called {name!r}")
         who = policy.who.include | policy.who.exclude
         users = {name.removeprefix("user:") for name in who if name.startswith("user:")}

@@ -1,14 +1,18 @@
 """What is deleted or made coarse, and when. Expiry is enforced at every use; this keeps no more than is needed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 
-from idprotect import audit_chain, clock, counts
+from idprotect import audit, audit_chain, clock, counts
+from idprotect.audit import Event
 from idprotect.browser import DEVICE_LIFETIME
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
+    Client,
+    ClientDocument,
+    Consent,
     Delivery,
     Device,
     DeviceGrant,
@@ -34,6 +38,8 @@ from idprotect.runtime import settings
 
 #: A used code has to be remembered for as long as its presenter could try it again with effect.
 GRACE = timedelta(days=1)
+#: Anybody can have us know a client; one whom nobody allows anything is forgotten after so long.
+NEVER_ALLOWED = timedelta(days=1)
 BATCH = 500
 _IS_OPEN = RiskDetection.state.in_([str(state) for state in OPEN_STATES])
 
@@ -57,6 +63,7 @@ def _expired() -> dict[str, int]:
         ),
         "pushed_requests": rows_changed(delete(PushedRequest).where(PushedRequest.expires_at < expired)),
         "codes": rows_changed(delete(AuthorizationCode).where(AuthorizationCode.expires_at < expired)),
+        "document_clients": _document_clients(now),
         "tokens": rows_changed(delete(Token).where(Token.family_expires_at < expired)),
         "challenges": rows_changed(delete(Challenge).where(Challenge.expires_at < expired)),
         "counters": rows_changed(
@@ -74,6 +81,23 @@ def _expired() -> dict[str, int]:
             )
         ),
     }
+
+
+def _document_clients(now: datetime) -> int:
+    """Forget clients that are known by a document alone and that nobody uses; never one that is blocked."""
+    unused = now - timedelta(days=settings().keep_document_clients_days)
+    is_needed = or_(
+        *(exists().where(row.client_id == Client.id) for row in (Consent, Token, PendingAuthorization))
+    )
+    never = (Client.created_at < now - NEVER_ALLOWED, ~is_needed)
+    is_due = or_(ClientDocument.used_at < unused, and_(*never))
+    statement = select(Client.id).join(ClientDocument).where(Client.by_document, Client.enabled, is_due)
+    forgotten = session().scalars(statement).all()
+    for client_id in forgotten:
+        session().execute(delete(Consent).where(Consent.client_id == client_id))
+        session().execute(delete(Client).where(Client.id == client_id))
+        audit.record(Event.CLIENT_FORGOTTEN, actor="system", client_id=client_id)
+    return len(forgotten)
 
 
 def _is_nobody() -> ColumnElement[bool]:

@@ -112,6 +112,8 @@ class Settings:
     keep_audit_days: int = 365
     keep_addresses_days: int = 90
     keep_profiles_days: int = 180
+    #: A client that is known by its document is forgotten so many days after it was last seen.
+    keep_document_clients_days: int = 90
     #: What others were told, and mails to administrators.
     keep_deliveries_days: int = 30
     #: A user is being learnt for so many days and sign-ins, and anew after so many days without any.
@@ -153,6 +155,14 @@ class Settings:
 
     #: Let whoever has an initial access token (``initial-access create``) register an application (RFC 7591).
     dynamic_registration: bool = False
+    #: Take the URL of a metadata document as a client id (draft-ietf-oauth-client-id-metadata-document): from these
+    #: hosts, or from any when there are none. ``.example.org`` stands for all hosts below.
+    client_id_metadata_documents: bool = False
+    client_document_hosts: Sequence[str] = ()
+    #: Resource servers (RFC 8707) that every such client may name.
+    client_document_resources: Sequence[str] = ()
+    #: Documents of unknown clients that are asked for in 15 minutes because of one address (an IPv6 /64).
+    client_documents_per_address: int = 30
     #: Whoever sends this as a bearer token reads ``/metrics``; empty: there is no such page.
     metrics_token: str = field(default="", metadata={"secret": True})
     #: Send logout tokens, webhooks, alerts and digests from the server's own processes; else ``deliver`` has to run.

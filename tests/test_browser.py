@@ -6,6 +6,7 @@ dark; the pictures stay in ``test-artifacts/screenshots``.
 
 import base64
 import re
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pyotp
@@ -18,6 +19,7 @@ from idprotect import clients, protection, users
 from idprotect.models import Client, session
 from idprotect.registration import Registration
 from tests.support.browser import HEIGHTS, NewPage, assert_clean, screenshot
+from tests.support.documents import documents
 from tests.support.live import serve
 from tests.support.world import (
     CHROME,
@@ -256,6 +258,31 @@ def test_consent_is_asked_and_the_answer_comes_to_the_application(page: Page, wo
     page.get_by_role("link", name="Try again").click()
     press(page, "Allow")
     expect_signed_in(page, world)
+
+
+@pytest.mark.parametrize("callback", ["http://127.0.0.1:49152/callback", "https://agent.example/callback"])
+def test_a_stranger_is_known_by_its_address(
+    page: Page, make_world: Callable[..., World], callback: str
+) -> None:
+    """C016: consent to a client that is known by its document alone shows whose it is, and where it leads."""
+    world = make_world(IDPROTECT_CLIENT_ID_METADATA_DOCUMENTS=True)
+    world.make_user()
+    with documents() as shelf:
+        url = shelf.url + "/agents/desktop/client.json"
+        document = {"client_id": url, "client_name": "Your trusted helper", "redirect_uris": [callback]}
+        shelf.put("/agents/desktop/client.json", document)
+        challenge = {"code_challenge": "c" * 43, "code_challenge_method": "S256", "response_type": "code"}
+        asked = {"client_id": url, "redirect_uri": callback, "scope": "openid profile offline_access"}
+        page.goto(f"{world.url}/authorize?{urlencode({**asked, **challenge})}")
+        look(page, "sign-in-stranger")
+        page.get_by_label("User name").fill("ada")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        press(page, "Sign in")
+        expect_heading(page, "Your trusted helper asks for access")
+        expect(page.get_by_role("definition").first).to_have_text(shelf.url.removeprefix("http://"))
+        is_here = callback.startswith("http:")
+        look(page, f"consent-stranger-{'here' if is_here else 'elsewhere'}")
+        expect(page.get_by_text("a program on this device")).to_have_count(int(is_here))
 
 
 def test_an_application_may_lead_on_to_another_site(page: Page, world: World) -> None:

@@ -54,6 +54,7 @@ from idprotect.models import (
     AuditEvent,
     Authenticator,
     AuthorizationCode,
+    Client,
     DeviceGrant,
     PolicyVersion,
     SignIn,
@@ -72,6 +73,7 @@ from idprotect.runtime import runtime
 from tests.oidc import signing
 from tests.oidc.server import Application, basic
 from tests.support import PROJECT
+from tests.support.documents import documents
 from tests.support.live import Gunicorn, gunicorn
 from tests.support.world import (
     CHEAP,
@@ -357,6 +359,7 @@ def running(
                 "IDPROTECT_INSTANCE_DIR": folder,
                 "IDPROTECT_ADDRESS_LISTS": f"anonymous={folder / 'anonymous.txt'}",
                 "IDPROTECT_DATABASE_URL": database,
+                "IDPROTECT_CLIENT_ID_METADATA_DOCUMENTS": True,
                 # Everybody comes from one address here, and many fail.
                 "IDPROTECT_DETECTIONS_OFF": "suspicious_ip,password_spray,unfamiliar_sign_in",
             }
@@ -568,6 +571,25 @@ def test_an_initial_access_token_registers_as_often_as_it_says(arena: Arena) -> 
         with arena.world.arranging():
             value = initial_access.mint("test", uses=2)[1]
         assert sum(told is not None for told in arena.all_at_once(register)) == 2
+
+
+def test_a_client_appears_once_however_many_ask_first(arena: Arena) -> None:
+    """C016: of eight first requests some wait for the document, others are told to come again; there is one client."""
+    with documents() as shelf:
+        for number in range(ROUNDS):
+            arena.an_hour_passes()
+            url = shelf.url + f"/{number}"
+            document = {"client_id": url, "redirect_uris": [CALLBACK], "client_name": "Racer"}
+            shelf.put(f"/{number}", document, waits=lambda: time.sleep(0.3))
+            request = {"response_type": "code", "client_id": url, "redirect_uri": CALLBACK, "scope": "openid"}
+            pkce = {"code_challenge": create_s256_code_challenge(VERIFIER), "code_challenge_method": "S256"}
+            shot = Shot("/authorize?" + urlencode({**request, **pkce}))
+            answers = arena.volley([shot] * THREADS)
+            assert {answer.status for answer in answers} <= {303, 400}
+            assert 303 in {answer.status for answer in answers}
+            assert arena.send(shot).status == 303
+            assert arena.count(select(Client).where(Client.id == url)) == 1
+            assert arena.count(select(AuditEvent).where(AuditEvent.client_id == url)) == 1
 
 
 def test_a_waiting_authorization_is_resumed_once(arena: Arena) -> None:

@@ -23,16 +23,53 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class ApplicationForm(ReasonForm):
-    """An application as it is to be registered. A field is called as its member of :class:`Registration`."""
+class DocumentClientForm(ReasonForm):
+    """What administrators decide of an application, also where a metadata document says the rest.
+
+    A field is called as its member of :class:`Registration`.
+    """
+
+    access_token_audience = StringField("Access tokens are JWTs for", [Length(max=255)])
+    resources = LinesField("Resource servers that it may name instead", _LONG)
+
+    def fill(self, registration: Registration) -> None:
+        """Show what an application is registered with."""
+        for name in self.members:
+            value = getattr(registration, name)
+            self[name].data = value.split() if name == "scope" and value else value
+
+    @property
+    def members(self) -> list[str]:
+        """The members of a registration that the form has."""
+        return [name for name in Registration.__dataclass_fields__ if name in self]
+
+    def registration(self, before: Registration) -> Registration:
+        """Return what was typed, over what was registered before."""
+        audience = (self.access_token_audience.data or "").strip() or None
+        return replace(before, access_token_audience=audience, resources=tuple(self.resources.data or ()))
+
+    def refuse(self, error: InteractionError) -> None:
+        """Show every problem beside its field."""
+        if not isinstance(error, RegistrationError):
+            super().refuse(error)
+            return
+        for problem in error.problems:
+            name = "jwks_uri" if problem.field == "jwks" else problem.field
+            if name in self:
+                field = self[name]
+                field.errors = [*field.errors, _with_line(field, problem.message)]
+            else:
+                self.form_errors = [*self.form_errors, str(problem)]
+
+
+class ApplicationForm(DocumentClientForm):
+    """An application as it is to be registered."""
 
     client_name = StringField("Name", [InputRequired("A name is needed."), Length(max=128)])
     redirect_uris = LinesField("Redirect URIs", _LONG)
     post_logout_redirect_uris = LinesField("Redirect URIs after signing out", _LONG)
     backchannel_logout_uri = StringField("Back-channel logout URI", [Length(max=2048)])
     scope = WordsField("Scopes", _LONG)
-    access_token_audience = StringField("Access tokens are JWTs for", [Length(max=255)])
-    resources = LinesField("Resource servers that it may name instead", _LONG)
     resource_identifier = StringField("As a resource server itself it is named", [Length(max=255)])
     token_exchange = BooleanField("It may exchange tokens that it was sent for others")
     first_party = BooleanField("First party: consent is not asked")
@@ -57,15 +94,8 @@ class ApplicationForm(ReasonForm):
 
     def fill(self, registration: Registration) -> None:
         """Show what an application is registered with."""
-        for name in self.members:
-            value = getattr(registration, name)
-            self[name].data = value.split() if name == "scope" and value else value
+        super().fill(registration)
         self.token_exchange.data = TOKEN_EXCHANGE in registration.grant_types
-
-    @property
-    def members(self) -> list[str]:
-        """The members of a registration that the form has."""
-        return [name for name in Registration.__dataclass_fields__ if name in self]
 
     def registration(self, before: Registration) -> Registration:
         """Return what was typed, over what was registered before."""
@@ -81,19 +111,6 @@ class ApplicationForm(ReasonForm):
             others = tuple(grant for grant in before.grant_types if grant != TOKEN_EXCHANGE)
             typed["grant_types"] = (*others, TOKEN_EXCHANGE) if self.token_exchange.data else others
         return replace(before, **typed)
-
-    def refuse(self, error: InteractionError) -> None:
-        """Show every problem beside its field."""
-        if not isinstance(error, RegistrationError):
-            super().refuse(error)
-            return
-        for problem in error.problems:
-            name = "jwks_uri" if problem.field == "jwks" else problem.field
-            if name in self:
-                field = self[name]
-                field.errors = [*field.errors, _with_line(field, problem.message)]
-            else:
-                self.form_errors = [*self.form_errors, str(problem)]
 
 
 class NewApplicationForm(ApplicationForm):

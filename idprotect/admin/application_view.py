@@ -7,7 +7,12 @@ from flask import Response, abort, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from idprotect import client_errors, clients, workloads
-from idprotect.admin.application_form import ApplicationForm, NewApplicationForm, SecretForm
+from idprotect.admin.application_form import (
+    ApplicationForm,
+    DocumentClientForm,
+    NewApplicationForm,
+    SecretForm,
+)
 from idprotect.admin.change_view import ChangeView, actor, here
 from idprotect.admin.snippets import snippets
 from idprotect.admin.view import expose
@@ -30,12 +35,13 @@ class ApplicationView(ChangeView):
     def index(self) -> AnyResponse:
         """Register an application anew."""
         client = _client()
-        form = ApplicationForm.for_page(f"application:{client.id}")
+        kind = DocumentClientForm if client.by_document else ApplicationForm
+        form = kind.for_page(f"application:{client.id}")
         registered = clients.registration_of(client)
         if request.method == "GET":
             form.fill(registered)
 
-        def register(form: ApplicationForm) -> Response | None:
+        def register(form: DocumentClientForm) -> Response | None:
             secret = clients.change(client, form.registration(registered), actor(), form.text)
             return self._secret(client, secret) if secret else None
 

@@ -2,7 +2,7 @@
 
 from flask import Response, abort, url_for
 
-from idprotect import audit_chain, client_errors, workloads
+from idprotect import audit_chain, client_errors, clients, workloads
 from idprotect.admin.list_view import ListView
 from idprotect.admin.snippets import snippets
 from idprotect.admin.view import expose
@@ -33,6 +33,7 @@ class ApplicationsView(ListView):
         return self.page(
             "application.html",
             client=client,
+            document=clients.document_of(client),
             list_url=url_for(f"{self.endpoint}.index"),
             snippets=snippets(client),
             errors=len(client_errors.of(client.id)),

@@ -30,9 +30,9 @@ _USUAL = ("openid", "profile", "email")
 def snippets(client: Client) -> dict[str, str]:
     """Return programs by the name of what they are for. None has a secret: it is read from the environment.
 
-    There is none for an application that signs: its key is its own.
+    There is none for an application that signs: its key is its own; nor for one that nobody here writes.
     """
-    if client.token_endpoint_auth_method == "private_key_jwt":  # noqa: S105 (no secret)
+    if client.by_document or client.token_endpoint_auth_method == "private_key_jwt":  # noqa: S105 (no secret)
         return {}
     is_for_people = CODE_GRANTS[0] in client.grant_types
     wanted = [scope for scope in _USUAL if scope in client.scopes] if is_for_people else client.scopes

@@ -67,7 +67,8 @@ def create_blueprint() -> Blueprint:
     """Return the blueprint with all routes."""
     blueprint = Blueprint("idprotect_api", __name__)
     for path in PATHS:
-        rule = re.sub(r"{(\w+)}", r"<\1>", path)
+        # The id of a client can be a URL.
+        rule = re.sub(r"{(\w+)}", r"<\1>", path).replace("<client_id>", "<path:client_id>")
         # All methods come here, so that those which a path has not are answered in our form, too.
         blueprint.add_url_rule(
             rule, _name(path), _answering(PATHS[path]), methods=METHODS, provide_automatic_options=False

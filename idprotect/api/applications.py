@@ -86,6 +86,7 @@ ONE = shaped(
     client_id=TEXT,
     created=TIME_OR_NOTHING,
     enabled=TRUTH,
+    by_document=TRUTH,
     risk_level=TEXT,
     risk_reasons=TEXTS,
     registration=REGISTRATION.schema(),
@@ -106,7 +107,7 @@ def _post(call: Call) -> Response:
     existing = session().get(Client, client_id) if client_id is not None else None
     if existing is not None:
         _check_reach(call, existing)
-        if clients.registration_of(existing) != _as_stored(wanted):
+        if clients.registration_of(existing) != clients.as_stored(wanted):
             raise Problem(HTTPStatus.CONFLICT, "An application with this id is registered otherwise.")
         return _shown(existing)
     try:
@@ -128,7 +129,7 @@ def _put(call: Call) -> Response:
     client, wanted = _found(call), _wanted(call)
     _check_reach(call, client)
     _need_precondition()
-    if clients.registration_of(client) == _as_stored(wanted):
+    if clients.registration_of(client) == clients.as_stored(wanted):
         return _shown(client, client_secret=None)
     _hold(client)
     try:
@@ -200,13 +201,6 @@ def _wanted(call: Call) -> Registration:
     return wanted
 
 
-def _as_stored(wanted: Registration) -> Registration:
-    """Return a registration as it is read back once it was stored."""
-    client = Client(id="")
-    clients.fill(client, wanted)
-    return clients.registration_of(client)
-
-
 def _check_reach(call: Call, client: Client) -> None:
     """Refuse to touch what is allowed more than the caller, and the caller itself."""
     if client.id == call.client.id:
@@ -251,6 +245,7 @@ def _shown(client: Client, **secret: str | None) -> Response:
         client_id=client.id,
         created=client.created_at.isoformat(),
         enabled=client.enabled,
+        by_document=client.by_document,
         risk_level=workloads.risk(client.id).label,
         risk_reasons=workloads.reasons(client.id),
         registration={name: value for name, value in metadata.items() if value is not None},

@@ -12,7 +12,10 @@ from sqlalchemy import select
 from idprotect import clients, workloads
 from idprotect.cli.base import Result, command, idprotect, operator
 from idprotect.cli.registration_options import given, metadata
+from idprotect.errors import InteractionError
 from idprotect.models import Client, session
+from idprotect.oidc import document_clients
+from idprotect.oidc.document_clients import DocumentRefused
 from idprotect.registration import Registration
 from idprotect.risk import RiskLevel
 from idprotect.risk.workload import UNKNOWN, Origin
@@ -72,6 +75,20 @@ def list_clients() -> Result:
 def show_client(client_id: str) -> Result:
     """Show an application, and where it came from when it acted for itself."""
     return _with_risk(clients.get(client_id))
+
+
+@command(client_group, "read-document")
+@click.argument("client_id")
+def read_document(client_id: str) -> Result:
+    """Read the metadata document of a client again now, and tell what is wrong with it."""
+    client = clients.get(client_id)
+    if not client.by_document:
+        raise InteractionError("this client is registered, and known by no document")
+    try:
+        document_clients.read_again(client.id)
+    except DocumentRefused as error:
+        raise InteractionError(error.cause) from None
+    return _with_risk(client)
 
 
 @command(client_group, "dismiss")
@@ -142,6 +159,7 @@ def _client(client: Client) -> dict[str, Any]:
         "first_party": client.first_party,
         "id_token_at_refresh": client.id_token_at_refresh,
         "release_risk": client.release_risk,
+        "by_document": client.by_document,
         "enabled": client.enabled,
         **_other_metadata(client),
     }
@@ -159,12 +177,23 @@ def _with_risk(client: Client) -> dict[str, Any]:
     origins = workloads.origins(client.id)
     return {
         **_client(client),
+        **_document(client),
         "risk_level": workloads.risk(client.id).label,
         "learning": workloads.is_learning(client.id),
         "networks": [_origin(origin) for origin in origins if origin.asn != UNKNOWN],
         "bursts": {what: at.isoformat() for what, at in workloads.bursts(client.id).items()},
         "not_evaluated": sum(origin.times for origin in origins if origin.asn == UNKNOWN),
     }
+
+
+def _document(client: Client) -> dict[str, Any]:
+    """Return how things stand with its metadata document, if it is known by one."""
+    document = clients.document_of(client)
+    if document is None:
+        return {}
+    times = ("fetched_at", "asked_at", "fresh_until", "used_at")
+    told = {name: getattr(document, name).isoformat() for name in times}
+    return {"metadata_document": {**told, "problem": document.problem}}
 
 
 def _origin(origin: Origin) -> dict[str, Any]:

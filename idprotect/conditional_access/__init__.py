@@ -2,7 +2,7 @@
 
 from idprotect.conditional_access.decision import OUTCOMES, Decision, Outcome, PolicyResult, Reason, Step
 from idprotect.conditional_access.document import parse_policies, parse_tests
-from idprotect.conditional_access.evaluation import CONDITIONS, evaluate, skip_days_left
+from idprotect.conditional_access.evaluation import BY_DOCUMENT, CONDITIONS, evaluate, skip_days_left
 from idprotect.conditional_access.facts import AccessRequest
 from idprotect.conditional_access.policy import (
     Control,
@@ -19,6 +19,7 @@ from idprotect.conditional_access.policy import (
 from idprotect.conditional_access.policy_tests import example_facts, failed_tests
 
 __all__ = [
+    "BY_DOCUMENT",
     "CONDITIONS",
     "OUTCOMES",
     "AccessRequest",

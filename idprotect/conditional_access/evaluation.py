@@ -29,13 +29,21 @@ def names_of(request: AccessRequest) -> frozenset[str]:
     return frozenset({f"user:{request.username}", *groups, *(f"role:{role}" for role in request.roles)})
 
 
+def names_of_client(client_id: str) -> frozenset[str]:
+    """Return what a policy can call a client: by its id; and all together whose id is the URL of their document."""
+    is_url = client_id.startswith(("https://", "http://"))
+    return frozenset({client_id, BY_DOCUMENT} if is_url else {client_id})
+
+
+#: All clients that are known by a metadata document.
+BY_DOCUMENT = "idprotect-documents"
 #: Not a condition of a policy, but above all of them.
 BREAK_GLASS = "break_glass"
 
 #: Every condition by name; a policy applies when all hold. An empty condition means *any*.
 CONDITIONS: Mapping[str, Condition] = {
     "who": lambda policy, request: policy.who.selects(names_of(request)),
-    "clients": lambda policy, request: policy.clients.selects(frozenset({request.client_id})),
+    "clients": lambda policy, request: policy.clients.selects(names_of_client(request.client_id)),
     "user_risk": lambda policy, request: not policy.user_risk or request.user_risk in policy.user_risk,
     "sign_in_risk": lambda policy, request: (
         not policy.sign_in_risk

@@ -1,5 +1,7 @@
 """Asks the user whether an application may see what it asks for."""
 
+from urllib.parse import urlsplit
+
 from flask import request
 
 from idprotect import consents, pendings
@@ -9,6 +11,15 @@ from idprotect.errors import InteractionError
 from idprotect.forms import PageForm
 from idprotect.interactions.base import Page, Visit
 from idprotect.models import Client, session
+from idprotect.redirect_uris import LOOPBACK
+
+
+def _stranger(client: Client, visit: Visit) -> dict[str, str | bool]:
+    """Return what tells people who asks, where nobody registered it: hosts, for a name can be anybody's."""
+    back = urlsplit(visit.pending.payload["redirect_uri"])
+    is_here = back.hostname in LOOPBACK or back.scheme not in ("https", "http")
+    leads_to = back.netloc if back.scheme in ("https", "http") else f"{back.scheme}:"
+    return {"host": client.host, "leads_to": leads_to if leads_to != client.host else "", "is_here": is_here}
 
 
 class ConsentPage:
@@ -31,10 +42,12 @@ class ConsentPage:
             {
                 "client": {
                     "name": client.name,
-                    "uri": client.uri,
+                    # A stranger's would be one more name that can be anybody's.
+                    "uri": client.uri if not client.by_document else None,
                     "policy_uri": client.policy_uri,
                     "tos_uri": client.tos_uri,
                 },
+                "stranger": _stranger(client, visit) if client.by_document else None,
                 "scopes": [
                     {
                         "name": scope,

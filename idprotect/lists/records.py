@@ -30,6 +30,7 @@ APPLICATIONS = Listing(
     key=Client.id,
     columns=(
         Column("name", "Name", Client.name, sortable=True, link=_TO_APPLICATION),
+        Column("by_document", "By document", Client.by_document, "yes"),
         Column("client_id", "Client id", Client.id, "mono"),
         Column("level", "Risk", workloads.LEVEL, "level", sortable=True),
         Column("auth_method", "Authentication", Client.token_endpoint_auth_method, "mono"),
@@ -44,6 +45,7 @@ APPLICATIONS = Listing(
         words.level("level", "Risk", workloads.LEVEL),
         words.yes_no("enabled", "Enabled", Client.enabled),
         words.yes_no("first_party", "First party", Client.first_party),
+        words.yes_no("by_document", "By metadata document", Client.by_document),
     ),
     hidden={"id": Client.id},
     search=lambda text: Client.name.contains(text, autoescape=True) | (Client.id == text),

@@ -7,6 +7,7 @@ import hmac
 from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,7 +16,7 @@ from idprotect import clock, redirect_uris
 from idprotect.keys import sha256
 from idprotect.models.bare import Bare
 from idprotect.models.base import Base, new_id
-from idprotect.registration import DEVICE_CODE, OWN_SCOPE
+from idprotect.registration import DEVICE_CODE, MAX_NAME, OWN_SCOPE
 
 
 class ClientRules:
@@ -52,6 +53,7 @@ class ClientRules:
         userinfo_signed_response_alg: Any
         subject_type: Any
         sector_identifier_uri: Any
+        by_document: Any
         enabled: Any
         valid_after: Any
         revision: Any
@@ -64,6 +66,19 @@ class ClientRules:
     def get_client_id(self) -> str:
         """Return the identifier, as Authlib's device grant asks for it."""
         return self.client_id
+
+    @property
+    def shown_name(self) -> str:
+        """What people know it by: a stranger's name is as good as the host that vouches for it, so both are shown."""
+        if not self.by_document:
+            return str(self.name)
+        host = f" ({self.host})"
+        return f"{self.name[: MAX_NAME - len(host)]}{host}"
+
+    @property
+    def host(self) -> str:
+        """The host of its metadata document, with a port that is not the usual one."""
+        return urlsplit(str(self.id)).netloc
 
     @property
     def is_pairwise(self) -> bool:
@@ -162,6 +177,7 @@ class Client(ClientRules, Base):
     :ivar resource_identifier: what it is named by as a resource server; it may exchange tokens for that.
     :ivar release_risk: its tokens tell how risky their user is.
     :ivar pkce: ``required``; or for confidential clients ``or_nonce``, ``optional``.
+    :ivar by_document: nobody registered it: its id is the URL of a document that says all of this.
     :ivar valid_after: artifacts issued before are refused (secret rotated, redirect or scope removed).
     :ivar revision: another one at every change, so that whoever has read a revision need not read it again.
     """
@@ -202,10 +218,33 @@ class Client(ClientRules, Base):
     sector_identifier_uri: Mapped[str | None] = mapped_column(Text)
     id_token_signed_response_alg: Mapped[str | None] = mapped_column(String(16))
     userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(16))
+    by_document: Mapped[bool] = mapped_column(default=False)
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     valid_after: Mapped[datetime] = mapped_column(default=clock.now)
     revision: Mapped[str] = mapped_column(String(32), default=new_id, onupdate=new_id)
+
+
+class ClientDocument(Base):
+    """How things stand with the metadata document of a client (draft-ietf-oauth-client-id-metadata-document).
+
+    :ivar asked_at: when its URL was last asked, whatever came of it.
+    :ivar fetched_at: when it was last fetched, and good.
+    :ivar fresh_until: it is not asked for again before.
+    :ivar problem: what was wrong when it was last asked for; empty: nothing.
+    :ivar used_at: when its client was last seen, to the day.
+    """
+
+    __tablename__ = "idprotect_client_document"
+
+    client_id: Mapped[str] = mapped_column(
+        String(128), ForeignKey("idprotect_client.id", ondelete="CASCADE"), primary_key=True
+    )
+    asked_at: Mapped[datetime]
+    fetched_at: Mapped[datetime]
+    fresh_until: Mapped[datetime]
+    problem: Mapped[str] = mapped_column(Text, default="")
+    used_at: Mapped[datetime]
 
 
 class DeviceGrant(Base):

@@ -9,9 +9,10 @@ from joserfc.jwk import KeySet
 
 from idprotect import clock, key_sets
 from idprotect.models import ClientRules, session
+from idprotect.oidc import document_clients
 from idprotect.runtime import reach, runtime
 from idprotect.senders import SendError
-from idprotect.senders.outgoing import get
+from idprotect.senders.outgoing import Reach, get
 
 #: For so long fetched keys are not asked for again, unless one comes that is not among them.
 FRESH = timedelta(minutes=10)
@@ -60,7 +61,7 @@ class KeyCache:
         """Of how many URLs something is remembered."""
         return len(self._by_url)
 
-    def of(self, url: str, kid: str | None) -> KeySet:
+    def of(self, url: str, kid: str | None, reach: Reach) -> KeySet:
         """Return the keys that are at a URL, asking it where they are not known.
 
         While one thread asks, the others go on with the keys that there are, and wait only where there are none.
@@ -70,7 +71,7 @@ class KeyCache:
         found, now = self._find(url), clock.now()
         if found.lock.acquire(blocking=not found.are_good(now)):
             try:
-                _renew(found, url, kid)
+                _renew(found, url, kid, reach)
             finally:
                 found.lock.release()
         if found.keys is None or not found.are_good(now):
@@ -87,12 +88,12 @@ class KeyCache:
             return found
 
 
-def _renew(found: _Fetched, url: str, kid: str | None) -> None:
+def _renew(found: _Fetched, url: str, kid: str | None, reach: Reach) -> None:
     """Ask a URL where that is due; its lock is held."""
     now = clock.now()
     if found.needs(kid, now):
         found.asked_at = now
-        if (keys := _fetch(url)) is not None:
+        if (keys := _fetch(url, reach)) is not None:
             found.keys, found.fetched_at = keys, now
 
 
@@ -108,12 +109,13 @@ def of(client: ClientRules, kid: str | None) -> KeySet:
         raise KeysUnknown
     session().commit()  # nothing is held while the application takes its time
     cache: KeyCache = runtime().client_keys
-    return cache.of(client.jwks_uri, kid)
+    allowed = document_clients.reach_of_strangers() if client.by_document else reach()
+    return cache.of(client.jwks_uri, kid, allowed)
 
 
-def _fetch(url: str) -> KeySet | None:
+def _fetch(url: str, reach: Reach) -> KeySet | None:
     try:
-        document = get(url, accept="application/jwk-set+json, application/json", reach=reach())
+        document = get(url, accept="application/jwk-set+json, application/json", reach=reach)
         return key_sets.load(json.loads(document))
     except (SendError, ValueError, RecursionError):
         return None

@@ -2,23 +2,34 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
-from sqlalchemy import and_, bindparam, literal, select
+from sqlalchemy import and_, bindparam, literal, or_, select
 
 from idprotect import browser, clock, throttle
 from idprotect.errors import TooManyAttempts
 from idprotect.keys import sha256
-from idprotect.models import BARE_CLIENT, Client, ClientRules, run, session, table_of
-from idprotect.oidc import assertions
+from idprotect.models import BARE_CLIENT, Client, ClientDocument, ClientRules, run, session, table_of
+from idprotect.models.base import UtcDateTime
+from idprotect.oidc import assertions, document_clients, metadata_documents
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.runtime import runtime, settings
 
-_table = table_of(Client)
+_table, _documents = table_of(Client), table_of(ClientDocument)
 _BY_ID = select(*BARE_CLIENT.columns).where(_table.c.id == bindparam("client_id"))
+_REVISION_OF_URL = (
+    select(_table.c.revision)
+    .select_from(_table.outerjoin(_documents))
+    .where(
+        _table.c.id == bindparam("client_id"),
+        _table.c.enabled,
+        or_(~_table.c.by_document, _documents.c.fetched_at > bindparam("good_after", type_=UtcDateTime)),
+    )
+)
 _REVISION = select(_table.c.revision).where(_table.c.id == bindparam("client_id"), _table.c.enabled)
 #: Always one row, whose revision is None when there is no such client.
 _WITH_FAILURES = select(
@@ -30,14 +41,20 @@ _WITH_FAILURES = select(
     .subquery()
     .outerjoin(_table, and_(_table.c.id == bindparam("client_id"), _table.c.enabled))
 )
+#: Where clients begin what ends in tokens.
+BEGINNINGS = frozenset({"pushed_authorization_request", "device_authorization"})
 FAILURE_WINDOW = timedelta(minutes=15)
 MOST_REMEMBERED = 4096
 
 
 def find(client_id: str) -> ClientRules | None:
-    """Return an enabled client as it is registered now."""
+    """Return an enabled client as it is registered now, or as its metadata document said not long ago."""
     if not client_id.isprintable():
         return None
+    if metadata_documents.is_url(client_id):
+        good_after = clock.now() - document_clients.PATIENCE
+        revision = run(_REVISION_OF_URL, client_id=client_id, good_after=good_after).scalar()
+        return at_revision(client_id, revision)
     return at_revision(client_id, run(_REVISION, client_id=client_id).scalar())
 
 
@@ -46,9 +63,16 @@ def at_revision(client_id: str, revision: str | None) -> ClientRules | None:
 
     What is registered is read once by each process. Its revision is read every time: it tells that nothing has changed.
     """
+    client = _registered(client_id, revision) if revision is not None else None
+    if client is not None and client.by_document and not document_clients.is_accepted(client_id):
+        return None
+    return client
+
+
+def _registered(client_id: str, revision: str) -> ClientRules | None:
     remembered = runtime().registrations
-    if revision is None or revision in remembered:
-        return remembered.get(revision or "")
+    if revision in remembered:
+        return remembered[revision]
     row = run(_BY_ID, client_id=client_id).first()
     if row is None:
         return None
@@ -58,19 +82,32 @@ def at_revision(client_id: str, revision: str | None) -> ClientRules | None:
     return remembered.setdefault(client.revision, client)
 
 
+def _finder(endpoint: str) -> Callable[[str], ClientRules | None]:
+    """Return how a client is found that calls an endpoint: where it begins something, its document is needed now."""
+    see_to = document_clients.bring if endpoint in BEGINNINGS else document_clients.follow
+
+    def find_at(client_id: str) -> ClientRules | None:
+        see_to(client_id)
+        return find(client_id)
+
+    return find_at
+
+
 def authenticate(request: ProtocolRequest, endpoint: str) -> ClientRules:
     """Return the client that made the request.
 
     :raises InvalidClientError: for unknown, disabled and wrong alike.
+    :raises DocumentRefused: where something begins, and the client's metadata document cannot be used.
     :raises InvalidRequestError: when it used two methods at once.
     :raises TooManyAttempts: after too many wrong secrets, for right and wrong alike.
     """
+    look_up = _finder(endpoint)
     header = request.headers.get("Authorization")
     form = request.form
     if "client_assertion" in form or "client_assertion_type" in form:
         if header is not None or "client_secret" in form:
             raise InvalidRequestError("More than one way of client authentication was used.")
-        return _accepted(assertions.authenticate(request, find), "private_key_jwt", request, endpoint)
+        return _accepted(assertions.authenticate(request, look_up), "private_key_jwt", request, endpoint)
     if header is not None:
         if "client_secret" in form:
             raise InvalidRequestError("More than one way of client authentication was used.")
@@ -81,7 +118,7 @@ def authenticate(request: ProtocolRequest, endpoint: str) -> ClientRules:
     else:
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
         method = "client_secret_post" if "client_secret" in form else "none"
-    client = find(client_id) if method == "none" else _with_secret(client_id, secret)
+    client = look_up(client_id) if method == "none" else _with_secret(client_id, secret)
     return _accepted(client, method, request, endpoint)
 
 

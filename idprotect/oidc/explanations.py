@@ -110,6 +110,20 @@ _KNOWN = (
     ),
     Explanation(
         "invalid_client",
+        "metadata document is not valid",
+        "draft-ietf-oauth-client-id-metadata-document, Client Metadata Document",
+        "The document at the URL that is the client id does not say what it has to, as the description tells.",
+        "Compare its client_id with its URL, letter by letter; it has no secret, and redirect URIs as any application.",
+    ),
+    Explanation(
+        "invalid_client",
+        "metadata document",
+        "draft-ietf-oauth-client-id-metadata-document, Metadata Discovery Errors",
+        "The document at the URL that is the client id could not be fetched, or was asked for too often.",
+        "Answer within seconds by 200 and application/json, 5 KB at most, at a public https address, not redirected.",
+    ),
+    Explanation(
+        "invalid_client",
         "",
         _TOKEN,
         "The application did not prove who it is: a wrong id or secret, another way than is registered, or disabled.",

@@ -62,7 +62,7 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
             state = request.payload.state
             uri = request.payload.data["post_logout_redirect_uri"]
             return_to = responses.with_query(uri, [("state", state)] if state else [])
-        name = client.name if client is not None else None
+        name = client.shown_name if client is not None else None
         user_id = subjects.user_of_hint(claims) if claims else None
         return Leaving(name, user_id, claims.get("sid"), claims.get("aud", ""), return_to)
 

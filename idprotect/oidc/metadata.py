@@ -38,13 +38,16 @@ def metadata() -> dict[str, Any]:
 def document() -> str:
     """Return the same as JSON, which is written once for all that it depends on."""
     configured = settings()
-    return _document(configured.issuer, runtime().keys.algorithm, configured.dynamic_registration)
+    switches = configured.dynamic_registration, configured.client_id_metadata_documents
+    return _document(configured.issuer, runtime().keys.algorithm, *switches)
 
 
 @lru_cache(maxsize=16)
-def _document(issuer: str, usual_algorithm: str, dynamic_registration: bool) -> str:
+def _document(issuer: str, usual_algorithm: str, dynamic_registration: bool, by_document: bool) -> str:
     algorithms = list(dict.fromkeys((usual_algorithm, *ALGORITHMS)))
-    switched = {"registration_endpoint": f"{issuer}/register"} if dynamic_registration else {}
+    switched: dict[str, Any] = {"registration_endpoint": f"{issuer}/register"} if dynamic_registration else {}
+    if by_document:
+        switched["client_id_metadata_document_supported"] = True
     described = {
         **switched,
         "issuer": issuer,

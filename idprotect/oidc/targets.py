@@ -3,6 +3,7 @@
 from authlib.oauth2 import OAuth2Error
 
 from idprotect.models import ClientRules
+from idprotect.runtime import settings
 
 
 class InvalidTarget(OAuth2Error):  # type: ignore[misc]
@@ -16,7 +17,9 @@ def check(resource: str | None, client: ClientRules) -> str | None:
 
     :raises InvalidTarget: for one that the client is not registered for.
     """
-    if resource is not None and not client.has_target(resource):
+    if resource is None or client.has_target(resource):
+        return resource
+    if not client.by_document or resource not in settings().client_document_resources:
         raise InvalidTarget("The client is not registered for this resource.")
     return resource
 

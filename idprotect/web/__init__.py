@@ -83,7 +83,7 @@ ROUTES = (
     ("/account/methods/<authenticator_id>/remove", "remove_method", account.remove_method, POST),
     ("/account/sign-ins/<sign_in_id>/end", "end_sign_in", account.end_sign_in, POST),
     ("/account/sign-ins/<sign_in_id>/report", "report_sign_in", report.report_sign_in, BOTH),
-    ("/account/consents/<client_id>/revoke", "revoke_consent", account.revoke_consent, POST),
+    ("/account/consents/<path:client_id>/revoke", "revoke_consent", account.revoke_consent, POST),
     ("/report/<token>", "report_by_link", report.report_by_link, BOTH),
     ("/digest/unsubscribe/<token>", "unsubscribe", digest.unsubscribe, BOTH),
     ("/sign-out", "sign_out", account.sign_out, BOTH),

@@ -369,7 +369,7 @@ def _method_row(authenticator: Authenticator) -> dict[str, Any]:
 def _consent_row(client_id: str, scopes: list[str]) -> dict[str, Any]:
     client = session().get(Client, client_id)
     return {
-        "client_name": client.name if client else client_id,
+        "client_name": client.shown_name if client else client_id,
         "scopes": [
             consents.SCOPES.get(scope, (scope, ""))[0]
             for scope in sorted(scopes, key=[*consents.SCOPES, *scopes].index)

@@ -16,7 +16,16 @@ from idprotect.flow import Stop, ask, interrupt, no_longer_valid, wanted_of
 from idprotect.forms import PageForm
 from idprotect.gate import Endpoint
 from idprotect.models import ClientRules, session
-from idprotect.oidc import dpop, pushed_requests, refusals, request_objects, responses, targets, wishes
+from idprotect.oidc import (
+    document_clients,
+    dpop,
+    pushed_requests,
+    refusals,
+    request_objects,
+    responses,
+    targets,
+    wishes,
+)
 from idprotect.oidc import requests as protocol
 from idprotect.oidc.requests import ProtocolRequest
 from idprotect.oidc.server import Server
@@ -36,6 +45,7 @@ def authorize() -> Response:
     try:
         sent = protocol.read(request, body=request.method == "POST")
         oauth_request = sent
+        document_clients.bring(sent.payload.client_id or "")
         oauth_request = request_objects.resolve(pushed_requests.resolve(sent))
         grant = validate(oauth_request)
         _check_way(sent, oauth_request)
@@ -71,6 +81,7 @@ def go_on(pending: Pending) -> Response:
         return _back_to_page(pending)
     oauth_request = stored_request(pending)
     try:
+        document_clients.bring(pending.client_id)
         grant = validate(oauth_request)
         return _answer(oauth_request, grant, wanted_of(pending), pending)
     except OAuth2Error as error:
@@ -177,13 +188,14 @@ def _wanted(oauth_request: ProtocolRequest, grant: object) -> Wanted:
         sign_in_after = now - timedelta(seconds=int(parameters["max_age"]))
     return Wanted(
         client_id=client.id,
-        client_name=client.name,
+        client_name=client.shown_name,
         scopes=frozenset(oauth_request.scope.split()) | oauth_request.wishes.scopes & set(client.scopes),
         payload=parameters,
         user_id=oauth_request.wishes.user_id,
         step_up=oauth_request.wishes.step_up,
         sign_in_after=sign_in_after,
-        ask_consent="consent" in prompts,
+        # Nobody vouches for a client that is known by its document, and anybody may send a request in its name.
+        ask_consent="consent" in prompts or client.by_document,
     )
 
 

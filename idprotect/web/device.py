@@ -45,7 +45,7 @@ def confirm() -> Response:
         return _ask_for_code(InteractionError(UNKNOWN, "user_code"))
     here = url_for("idprotect.confirm_device", user_code=device.shown(code))
     scopes = frozenset(grant.scope.split())
-    if interruption := flow.guard(Wanted(client.id, client.name, scopes, return_to=here)):
+    if interruption := flow.guard(Wanted(client.id, client.shown_name, scopes, return_to=here)):
         return interruption
     current = cast(Current, session_cookie.current())
     form = PageForm.for_page(f"device {grant.id}")
@@ -59,7 +59,7 @@ def confirm() -> Response:
         "device_confirm.html",
         form=form,
         action=here,
-        client_name=client.name,
+        client_name=client.shown_name,
         user_name=current.user.display_name,
         user_code=device.shown(code),
         scopes=[words[0] for name, words in SCOPES.items() if name in scopes]
@@ -94,4 +94,4 @@ def _answer(grant: StoredDevice, client: Client, access: Access) -> Response:
     elif not client.first_party:
         consents.give(access.user, client.id, access.scopes)
     session().commit()
-    return render("device_done.html", allowed=answer == "allow", client_name=client.name)
+    return render("device_done.html", allowed=answer == "allow", client_name=client.shown_name)

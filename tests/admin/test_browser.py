@@ -8,7 +8,9 @@ from playwright.sync_api import Page, expect
 
 from idprotect import clock, policy_drafts, protection, triage, users, workloads
 from idprotect.models import Receipt, RiskDetection, SignIn, session
+from idprotect.oidc import document_clients
 from tests.support.browser import NewPage, assert_clean
+from tests.support.documents import documents
 from tests.support.world import (
     CHROME,
     MFA_POLICY,
@@ -188,6 +190,45 @@ def test_each_screen_in_four_looks(busy: World, new_page: NewPage) -> None:
         faint(page)
 
 
+def test_an_application_by_document_in_four_looks(
+    make_world: Callable[..., World], new_page: NewPage
+) -> None:
+    """C016: the console says that nobody registered it, how its document is doing, and changes little of it."""
+    world, page = make_world(IDPROTECT_CLIENT_ID_METADATA_DOCUMENTS=True), new_page()
+    world.make_user("eve", authenticators=("totp",), roles=("administrator",))
+    with documents() as shelf:
+        url = shelf.url + "/agents/desktop/client.json"
+        document = {
+            "client_id": url,
+            "client_name": "Your trusted helper",
+            "redirect_uris": ["http://127.0.0.1/cb"],
+        }
+        shelf.put("/agents/desktop/client.json", document)
+        with world.app.test_request_context():
+            document_clients.bring(url)
+        shelf.sheets.clear()
+        assert world.cli("client", "read-document", url).exit_code == 1
+    come_in(page, world)
+    page.goto(f"{world.url}/admin/applications/?by_document=yes")
+    look(page, "console-applications-by-document")
+    page.get_by_role("cell").get_by_role("link").first.click()
+    expect(page.get_by_text("the answer was 404")).to_be_visible()
+    look(page, "console-application-by-document")
+    faint(page)
+    page.get_by_role("link", name="Change", exact=True).click()
+    look(page, "console-application-by-document-change")
+    page.get_by_label("Resource servers that it may name instead").fill("https://api.example/")
+    page.get_by_role("textbox", name="Reason").fill(REASON)
+    page.get_by_role("button", name="Save").click()
+    page.goto(f"{world.url}/admin/applications/{url}")
+    expect(page.get_by_text("https://api.example/")).to_be_visible()
+    page.get_by_role("link", name="Disable", exact=True).click()
+    page.get_by_role("textbox", name="Reason").fill(REASON)
+    page.get_by_role("button", name="Disable").click()
+    page.goto(f"{world.url}/admin/applications/{url}")
+    expect(page.get_by_text("disabled", exact=True)).to_be_visible()
+
+
 def test_a_policy_is_made_from_a_sentence(busy: World, new_page: NewPage) -> None:
     """F038, F051: without scripts: the form, what would come of it, and into force."""
     page = new_page(javascript=False)
@@ -206,7 +247,7 @@ def test_a_policy_is_made_from_a_sentence(busy: World, new_page: NewPage) -> Non
     expect(page.get_by_label("Strength")).to_have_value("phishing_resistant")
     look(page, "console-policy-preview")
     faint(page)
-    page.get_by_label("Reason").fill(REASON)
+    page.get_by_role("textbox", name="Reason").fill(REASON)
     page.get_by_role("button", name="Put into force").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Policies")
     expect(page.get_by_role("region", name="abroad")).to_contain_text("report only")
@@ -313,7 +354,7 @@ def test_each_dialogue_does_what_it_says(busy: World, new_page: NewPage) -> None
         for option in act.options:
             if option.required:
                 page.get_by_label(option.label).check()
-        page.get_by_label("Reason").fill(REASON)
+        page.get_by_role("textbox", name="Reason").fill(REASON)
         page.get_by_role("button", name=act.label, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(f"{act.label}: done")
     assert_clean(page)
@@ -334,7 +375,7 @@ def test_a_compromised_person_is_found_and_handled(busy: World, new_page: NewPag
     page.get_by_role("button", name="Temporary password").click()
     if not javascript:  # with scripts the browser itself asks for the field
         expect(page.get_by_role("heading", level=1)).to_have_text("Give leo a temporary password")
-    page.get_by_label("Reason").fill(REASON)
+    page.get_by_role("textbox", name="Reason").fill(REASON)
     page.get_by_role("button", name="Temporary password").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Temporary password: done")
     temporary = page.locator(".key").inner_text()

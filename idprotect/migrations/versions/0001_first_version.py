@@ -104,11 +104,23 @@ def upgrade() -> None:
         sa.Column("sector_identifier_uri", sa.Text(), nullable=True),
         sa.Column("id_token_signed_response_alg", sa.String(length=16), nullable=True),
         sa.Column("userinfo_signed_response_alg", sa.String(length=16), nullable=True),
+        sa.Column("by_document", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("valid_after", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revision", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "idprotect_client_document",
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fresh_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["idprotect_client.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("client_id"),
     )
     op.create_table(
         "idprotect_client_error",
@@ -689,6 +701,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_recovery_code_user_id"))
 
     op.drop_table("idprotect_client_error")
+    op.drop_table("idprotect_client_document")
     op.drop_table("idprotect_recovery_code")
     with op.batch_alter_table("idprotect_device", schema=None) as batch_op:
         batch_op.drop_index("ix_idprotect_device_user")
