@@ -1,6 +1,7 @@
 """What is missing in the set-up, each finding with the way to mend it."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,11 +25,27 @@ class Advice:
 
     :param mend: what to do, in words or as a command.
     :param url: where, when there is a page for it.
+    :param link: what one does there.
     """
 
     text: str
     mend: str
     url: str | None = None
+    link: str = "Look"
+
+
+def _registers(policy: Policy) -> bool:
+    return Control.REGISTRATION in policy.controls or (
+        Control.MFA in policy.controls and not policy.is_about_user_risk
+    )
+
+
+#: What some policy should do: what is said when none does, the template of one, and how to tell.
+DEMANDS: Sequence[tuple[str, str, Callable[[Policy], bool]]] = (
+    ("No policy acts on people at risk.", "user-risk", lambda policy: policy.is_about_user_risk),
+    ("No policy acts on risky sign-ins.", "sign-in-risk", lambda policy: policy.is_about_sign_in_risk),
+    ("No policy asks for a second factor to be registered.", "mfa-registration", _registers),
+)
 
 
 def advice() -> list[Advice]:
@@ -49,30 +66,27 @@ def _about_addresses() -> Iterator[Advice]:
 
 def _about_policies() -> Iterator[Advice]:
     force = policies.current()
-    on = [policy for policy in force.policies if policy.state is PolicyState.ON]
     if force.emergency:
         yield Advice(
             "Every policy only reports: the emergency switch is on.",
             "flask idprotect policy emergency off",
             url_for("idprotect_admin_policies.emergency"),
+            "End it",
         )
-    demands = (
-        ("No policy acts on people at risk.", any(policy.is_about_user_risk for policy in on), "user-risk"),
-        (
-            "No policy acts on risky sign-ins.",
-            any(policy.is_about_sign_in_risk for policy in on),
-            "sign-in-risk",
-        ),
-        (
-            "No policy asks for a second factor to be registered.",
-            any(map(_registers, on)),
-            "mfa-registration",
-        ),
-    )
-    for text, is_there, kind in demands:
-        if not is_there:
-            url = url_for("idprotect_admin_policies.template", kind=kind)
-            yield Advice(text, f"flask idprotect policy template {kind}", url)
+    for text, kind, acts in DEMANDS:
+        acting = {policy.state: policy.name for policy in force.policies if acts(policy)}
+        if PolicyState.ON not in acting:
+            yield _missing(text, kind, acting.get(PolicyState.REPORT_ONLY))
+
+
+def _missing(text: str, kind: str, on_trial: str | None) -> Advice:
+    """Say that nothing acts yet, and lead to what could: a policy that only reports, or the template of one."""
+    if on_trial is not None:
+        url = url_for("idprotect_admin_policies.state", name=on_trial, state=PolicyState.ON)
+        mend = f"flask idprotect policy set-state {shlex.quote(on_trial)} on"
+        return Advice(f"{text} {on_trial} only reports.", mend, url, "Turn it on")
+    url = url_for("idprotect_admin_policies.template", kind=kind)
+    return Advice(text, f"flask idprotect policy template {kind}", url, "Add it")
 
 
 def _about_administrators() -> Iterator[Advice]:
@@ -115,9 +129,3 @@ def _is_stale(user: User) -> bool:
         SignIn.user_id == user.id, SignIn.completed_at.is_not(None), SignIn.signed_in_at > limit
     )
     return user.created_at < limit and not session().scalar(select(lately))
-
-
-def _registers(policy: Policy) -> bool:
-    return Control.REGISTRATION in policy.controls or (
-        Control.MFA in policy.controls and not policy.is_about_user_risk
-    )

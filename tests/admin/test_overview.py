@@ -271,6 +271,10 @@ def test_what_is_missing_in_the_set_up_is_said_with_the_way_to_mend_it(place: Pl
         assert finding in visitor.text
     for kind in ("user-risk", "sign-in-risk", "mfa-registration"):
         assert f"policy template {kind}" in visitor.text
+    place.apply(USER_RISK_POLICY.replace('"on"', '"report_only"'))
+    assert "No policy acts on people at risk. user-risk only reports." in visitor.get("/admin/").text
+    assert "policy set-state user-risk on" in visitor.text
+    assert "/admin/policies/state/user-risk/on" in visitor.links()
     place.make_user("una", roles=("administrator",))
     assert "una has no second factor" in visitor.get("/admin/").text
     place.apply(USER_RISK_POLICY, SIGN_IN_RISK_BLOCK, MFA_POLICY)
