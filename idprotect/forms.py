@@ -78,6 +78,19 @@ class CodeForm(PageForm):
     code = StringField("Code", [InputRequired("Please type the code."), Length(max=64)])
 
 
+class PasskeyForm(CodeForm):
+    """What the browser answers for a passkey, filled in by its script."""
+
+    code = StringField(
+        "Passkey",
+        [
+            InputRequired("Your browser did not answer. Please try again, or use another way."),
+            Length(max=16384),
+        ],
+        widget=HiddenInput(),
+    )
+
+
 class UserCodeForm(PageForm):
     """The code that a device shows."""
 

@@ -75,6 +75,7 @@ from tests.oidc.server import Application, basic
 from tests.support import PROJECT
 from tests.support.documents import documents
 from tests.support.live import Gunicorn, gunicorn
+from tests.support.passkeys import Passkey
 from tests.support.world import (
     CHEAP,
     PASSWORD,
@@ -674,6 +675,24 @@ def test_a_code_of_an_app_is_accepted_once_over_all_sessions(arena: Arena) -> No
         answers = arena.volley([one.form(code=code), other.form(code=code)] * (THREADS // 2))
         assert sum(answer.gave_a_session for answer in answers) == 1
         assert arena.events(Event.MFA_PASSED, username) == 1
+
+
+def test_an_answer_of_a_passkey_is_accepted_once(arena: Arena) -> None:
+    """I5, C026: a challenge is answered once; and so is the one by which a passkey is set up."""
+    for _ in range(ROUNDS):
+        username, passkey = arena.new_user("new"), Passkey(arena.world.url)
+        visit = signed_in(arena, username)
+        choice = visit.form("/mfa_registration")
+        visit.go(choice.path, {**(choice.form or {}), "method": "passkey"})
+        answers = arena.volley([visit.form(code=passkey.made(visit.page.text))] * THREADS)
+        assert sum(answer.gave_a_session for answer in answers) == 1
+        assert arena.events(Event.FACTOR_ADDED, username) == 1
+        arena.world.act(lambda user: setattr(user, "groups", ["careful"]), username)
+        visit = signed_in(arena, username)
+        passed = arena.events(Event.MFA_PASSED, username)
+        answers = arena.volley([visit.form(code=passkey.signed(visit.page.text))] * THREADS)
+        assert sum(answer.gave_a_session for answer in answers) == 1
+        assert arena.events(Event.MFA_PASSED, username) == passed + 1
 
 
 def test_a_recovery_code_is_accepted_once_over_all_sessions(arena: Arena) -> None:

@@ -113,6 +113,11 @@ class Decision:
         return not self.steps
 
     @property
+    def needs_strength(self) -> bool:
+        """Whether a second factor is asked for that not every factor is good enough for."""
+        return any(result.enforced and result.reason is Reason.STRENGTH for result in self.results)
+
+    @property
     def first(self) -> Step | None:
         """The step to show."""
         return self.steps[0] if self.steps else None

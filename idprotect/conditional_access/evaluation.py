@@ -128,10 +128,10 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
         return Outcome.ALLOWED, None
     if not _mfa_is_fresh(policy, request):
         if request.registered:
-            return _mfa_outcome(policy, request, Reason.POLICY)
+            return _mfa_outcome(policy, request)
         return _unregistered_outcome(policy, request, company)
     if policy.strength is not None and not policy.strength.proofs & request.amr:
-        return _mfa_outcome(policy, request, Reason.STRENGTH)
+        return _mfa_outcome(policy, request)
     if _wants_password_change(policy, request):
         return Outcome.PASSWORD_CHANGE_REQUIRED, Reason.POLICY
     if _wants_recovery(policy, request):
@@ -192,11 +192,13 @@ def _session_outcome(request: AccessRequest, company: list[Policy]) -> tuple[Out
     return Outcome.SIGN_IN_REQUIRED, Reason.SESSION_RISK
 
 
-def _mfa_outcome(policy: Policy, request: AccessRequest, reason: Reason) -> tuple[Outcome, Reason]:
+def _mfa_outcome(policy: Policy, request: AccessRequest) -> tuple[Outcome, Reason]:
     """Ask for a second factor, unless none that the user has could be good enough."""
-    if policy.strength is not None and policy.strength not in request.strengths:
+    if policy.strength is None:
+        return Outcome.MFA_REQUIRED, Reason.POLICY
+    if policy.strength not in request.strengths:
         return Outcome.BLOCKED, Reason.STRENGTH_UNAVAILABLE
-    return Outcome.MFA_REQUIRED, reason
+    return Outcome.MFA_REQUIRED, Reason.STRENGTH
 
 
 def _mfa_is_fresh(policy: Policy, request: AccessRequest) -> bool:

@@ -1,5 +1,8 @@
 """The end of the road: nothing is offered here but the way back."""
 
+from flask import url_for
+
+from idprotect import methods
 from idprotect.conditional_access import Reason, Step
 from idprotect.forms import PageForm
 from idprotect.interactions.base import Page, Visit
@@ -36,6 +39,9 @@ class Block:
                 "reason": _REASONS.get(decision.reason, "policy") if decision.reason else "policy",
                 "at": f"{visit.sign_in.signed_in_at:%d %B %Y, %H:%M} UTC",
                 "contact": settings().contact,
+                "add_url": url_for("idprotect.add_method")
+                if methods.METHODS["passkey"].is_offered()
+                else None,
                 "form": form,
                 "action": visit.url().replace("/interaction/", "/cancel/").rsplit("/", 1)[0],
             },

@@ -12,9 +12,10 @@ from idprotect.conditional_access import Step
 from idprotect.errors import InteractionError
 from idprotect.forms import CodeForm, PageForm, PhoneForm
 from idprotect.interactions.base import Page, Visit
-from idprotect.methods import METHODS
+from idprotect.interactions.mfa import code_form
+from idprotect.methods import METHODS, challenges, passkey
 from idprotect.methods.base import secret_of
-from idprotect.methods.sms import open_challenge, resend_wait
+from idprotect.methods.sms import resend_wait
 from idprotect.methods.totp import provisioning_uri
 from idprotect.models import Authenticator, SignIn, User, rows_changed, session
 from idprotect.protection import mitigate
@@ -80,10 +81,12 @@ class MfaRegistration:
 
 
 def choices() -> list[dict[str, object]]:
-    """Return the methods that can be set up."""
+    """Return the methods that can be set up; the best is recommended."""
+    offered = methods.offered()
+    best = next((m for m in offered if m.recommended), None)
     return [
-        {"name": m.name, "label": m.label, "description": m.description, "recommended": m.recommended}
-        for m in METHODS.values()
+        {"name": m.name, "label": m.label, "description": m.description, "recommended": m is best}
+        for m in offered
     ]
 
 
@@ -91,7 +94,7 @@ def registration_form(user: User, sign_in: SignIn, method: str, new_phone: bool)
     """Return a choice of methods, a telephone number, or the code that proves what was begun."""
     begun = methods.unconfirmed(user, sign_in, method) if method in METHODS else None
     if begun is not None and not new_phone:
-        return CodeForm.for_page(f"register-{begun.id}")  # type: ignore[no-any-return]
+        return code_form(begun, f"register-{begun.id}")
     if method == "sms":
         return PhoneForm.for_page("register")  # type: ignore[no-any-return]
     return PageForm.for_page()  # type: ignore[no-any-return]
@@ -107,6 +110,8 @@ def registration_page(
         return _sms_page(begun, sign_in, form, url) if is_code and begun else _phone_page(form, url)
     if method == "totp" and begun is not None:
         return _totp_page(begun, user, form, url)
+    if method == "passkey" and begun is not None:
+        return _passkey_page(begun, user, sign_in, form, url)
     return None
 
 
@@ -150,12 +155,12 @@ def _begin(user: User, sign_in: SignIn, form: Any, url: Any) -> str:
     from flask import request
 
     chosen = request.form.get("method", "")
-    if chosen not in METHODS:
+    if chosen not in (method.name for method in methods.offered()):
         raise InteractionError("Please choose a way to confirm that it is you.")
-    if chosen == "totp":
-        methods.start_registration(user, sign_in, chosen)
-        return str(url(method=chosen))
-    return str(url(method=chosen, phone="new"))
+    if chosen == "sms":
+        return str(url(method=chosen, phone="new"))
+    methods.start_registration(user, sign_in, chosen)
+    return str(url(method=chosen))
 
 
 def _skip(visit: Visit) -> None:
@@ -209,6 +214,18 @@ def _totp_page(begun: Authenticator, user: User, form: PageForm, url: Any) -> Pa
     )
 
 
+def _passkey_page(begun: Authenticator, user: User, sign_in: SignIn, form: PageForm, url: Any) -> Page:
+    return Page(
+        "interactions/register_passkey.html",
+        {
+            "options": passkey.options_to_register(begun, user, sign_in),
+            "form": form,
+            "action": url(method="passkey"),
+            "back_url": url(),
+        },
+    )
+
+
 def _phone_page(form: PageForm, url: Any) -> Page:
     return Page(
         "interactions/register_sms.html",
@@ -227,7 +244,7 @@ def _sms_page(begun: Authenticator, sign_in: SignIn, form: PageForm, url: Any) -
             "action": url(method="sms"),
             "send_form": PageForm.for_page("send") if is_code else form,
             "send_action": url(method="sms", do="send"),
-            "resend_wait": resend_wait(begun, sign_in) if open_challenge(begun, sign_in) else 0,
+            "resend_wait": resend_wait(begun, sign_in) if challenges.waiting(begun, sign_in) else 0,
             "back_url": url(method="sms", phone="new"),
         },
     )

@@ -14,17 +14,21 @@ from idprotect.audit import Event
 from idprotect.errors import InteractionError, TooManyAttempts
 from idprotect.methods import recovery
 from idprotect.methods.base import Method
+from idprotect.methods.passkey import Passkey
 from idprotect.methods.sms import Sms
 from idprotect.methods.totp import Totp
 from idprotect.models import Authenticator, RecoveryCode, SignIn, User, rows_changed, session
 from idprotect.risk import Result
 from idprotect.runtime import settings
 
-_ALL: tuple[Method, ...] = (Totp(), Sms())
+_ALL: tuple[Method, ...] = (Passkey(), Totp(), Sms())
 METHODS = {method.name: method for method in _ALL}
 RECOVERY_CODE = "recovery_code"
-LONGEST_CODE = 64
+LONGEST_CODE = 64  # of a recovery code
 WRONG_CODE = "This code is not right, or it was used or replaced by a newer one."
+WRONG_ANSWER = (
+    "That did not work: this passkey was not accepted, or the page was open for too long. Please try again."
+)
 
 
 def registered(user_id: str) -> Sequence[Authenticator]:
@@ -39,6 +43,11 @@ def registered(user_id: str) -> Sequence[Authenticator]:
     return sorted((a for a in found if a.method in METHODS), key=lambda a: order.index(a.method))
 
 
+def offered() -> Sequence[Method]:
+    """Return the methods that can be set up on this server, best first."""
+    return [method for method in METHODS.values() if method.is_offered()]
+
+
 def unconfirmed(user: User, sign_in: SignIn, method: str) -> Authenticator | None:
     """Return what is being registered in this sign-in."""
     statement = select(Authenticator).where(
@@ -50,18 +59,18 @@ def unconfirmed(user: User, sign_in: SignIn, method: str) -> Authenticator | Non
     return session().scalar(statement.order_by(Authenticator.created_at.desc()))
 
 
-def prove(user: User, sign_in: SignIn, authenticator: Authenticator, code: str) -> None:
-    """Prove a second factor by one code.
+def prove(user: User, sign_in: SignIn, authenticator: Authenticator, answer: str) -> None:
+    """Prove a second factor by one code, or by what the browser answers.
 
-    :raises InteractionError: when the code is wrong; it has been counted before it was compared.
+    :raises InteractionError: when it is wrong; it has been counted before it was compared.
     """
     _count_try(user, sign_in)
     method = METHODS[authenticator.method]
-    if not method.is_right(authenticator, sign_in, _digits(code)):
+    if not method.is_right(authenticator, sign_in, answer):
         _note_failure(user, sign_in, authenticator)
-        raise InteractionError(WRONG_CODE, "code")
+        raise _refused(method)
     authenticator.failures, authenticator.last_used_at = 0, clock.now()
-    _passed(user, sign_in, method.amr, method.name)
+    _passed(user, sign_in, method.amr(authenticator), method.name)
 
 
 def prove_by_recovery_code(user: User, sign_in: SignIn, code: str) -> None:
@@ -81,7 +90,7 @@ def prove_by_recovery_code(user: User, sign_in: SignIn, code: str) -> None:
 
 
 def start_registration(user: User, sign_in: SignIn, method_name: str, text: str = "") -> Authenticator:
-    """Make an authenticator that a code still has to prove; it replaces what was begun before."""
+    """Make an authenticator that an answer still has to prove; it replaces what was begun before."""
     authenticator = METHODS[method_name].register(user, sign_in, text)
     begun = (
         Authenticator.user_id == user.id,
@@ -95,17 +104,17 @@ def start_registration(user: User, sign_in: SignIn, method_name: str, text: str 
 
 
 def confirm_registration(
-    user: User, sign_in: SignIn, authenticator: Authenticator, code: str, *, at_risk: bool
+    user: User, sign_in: SignIn, authenticator: Authenticator, answer: str, *, at_risk: bool
 ) -> list[str]:
-    """Let an authenticator count, because a code proved it; return new recovery codes if the user has none.
+    """Let an authenticator count, because an answer proved it; return new recovery codes if the user has none.
 
     :param at_risk: added during a risky sign-in: flagged, and told to the user.
-    :raises InteractionError: when the code is wrong.
+    :raises InteractionError: when the answer is wrong.
     """
     _count_try(user, sign_in)
     method = METHODS[authenticator.method]
-    if not method.is_right(authenticator, sign_in, _digits(code)):
-        raise InteractionError(WRONG_CODE, "code")
+    if not method.is_right(authenticator, sign_in, answer):
+        raise _refused(method)
     now = clock.now()
     statement = (
         update(Authenticator)
@@ -113,7 +122,7 @@ def confirm_registration(
         .values(confirmed_at=now, last_used_at=now, registered_at_risk=at_risk)
     )
     if rows_changed(statement) != 1:
-        raise InteractionError(WRONG_CODE, "code")
+        raise _refused(method)
     disabled = (Authenticator.user_id == user.id, Authenticator.disabled_at.is_not(None))
     session().execute(delete(Authenticator).where(*disabled))  # this one takes their place
     audit.record(
@@ -125,7 +134,7 @@ def confirm_registration(
         at_risk=at_risk,
     )
     notifications.factor_added(user, method.label, at_risk=at_risk)
-    _passed(user, sign_in, method.amr, method.name)
+    _passed(user, sign_in, method.amr(authenticator), method.name)
     return recovery.replace(user) if not recovery.left(user.id) else []
 
 
@@ -203,6 +212,5 @@ def _note_failure(user: User, sign_in: SignIn, authenticator: Authenticator) -> 
     session().commit()
 
 
-def _digits(code: str) -> str:
-    """Return the one canonical form of a typed code: spaces and dashes are how people copy it."""
-    return "".join(c for c in code[:LONGEST_CODE] if c in "0123456789")
+def _refused(method: Method) -> InteractionError:
+    return InteractionError(WRONG_ANSWER) if method.asks_browser else InteractionError(WRONG_CODE, "code")

@@ -10,17 +10,23 @@ class Method(Protocol):
     """One way to prove who one is.
 
     :cvar name: stable; stands in rows and URLs.
-    :cvar amr: the value of RFC 8176.
     :cvar label: what people call it.
     :cvar sends: a code has to be sent before it can be typed.
+    :cvar asks_browser: the browser answers, by script, not the person.
     """
 
     name: str
-    amr: str
     label: str
     description: str
     recommended: bool
     sends: bool
+    asks_browser: bool
+
+    def is_offered(self) -> bool:
+        """Whether it can be set up on this server."""
+
+    def amr(self, authenticator: Authenticator) -> str:
+        """Return the value of RFC 8176 for a proof by it."""
 
     def register(self, user: User, sign_in: SignIn, text: str) -> Authenticator:
         """Make an authenticator that counts only once a code has proved it.
@@ -35,8 +41,13 @@ class Method(Protocol):
         :raises InteractionError: when it could not be sent, or too many were.
         """
 
-    def is_right(self, authenticator: Authenticator, sign_in: SignIn, code: str) -> bool:
-        """Whether the code is right, newest and unused; using it up by one conditional write."""
+    def is_right(self, authenticator: Authenticator, sign_in: SignIn, answer: str) -> bool:
+        """Whether a code or the browser's answer is right, newest and unused; using it up by one conditional write."""
+
+
+def digits(code: str) -> str:
+    """Return the one canonical form of a typed code: spaces and dashes are how people copy it."""
+    return "".join(c for c in code if c in "0123456789")
 
 
 def bound_to(authenticator_id: str, user_id: str) -> str:

@@ -4,13 +4,14 @@ import logging
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from idprotect import audit, browser, clock, phone, throttle
 from idprotect.audit import Event
 from idprotect.errors import InteractionError, TooManyAttempts
-from idprotect.methods.base import encrypted, secret_of
-from idprotect.models import Authenticator, Challenge, SignIn, User, new_id, rows_changed, session
+from idprotect.methods import challenges
+from idprotect.methods.base import digits, encrypted, secret_of
+from idprotect.models import Authenticator, Challenge, SignIn, User, new_id, session
 from idprotect.runtime import runtime, settings
 from idprotect.senders import Message, SendError
 
@@ -22,13 +23,21 @@ class Sms:
     """A telephone that gets text messages."""
 
     name = "sms"
-    amr = "sms"
     label = "Text message"
     description = (
         "We send a code to your phone. Easier to intercept than an app, but better than a password alone."
     )
     recommended = False
     sends = True
+    asks_browser = False
+
+    def is_offered(self) -> bool:
+        """Everywhere."""
+        return True
+
+    def amr(self, authenticator: Authenticator) -> str:
+        """Confirmation by a text message."""
+        return "sms"
 
     def register(self, user: User, sign_in: SignIn, text: str) -> Authenticator:
         """Read a telephone number; premium, satellite and unknown ones are refused."""
@@ -48,13 +57,15 @@ class Sms:
         number = secret_of(authenticator)
         _check_limits(authenticator, number)
         code = f"{secrets.randbelow(10**6):06d}"
-        challenge_id = _store_challenge(authenticator, sign_in, code)
+        identity = new_id()
+        challenges.withdraw(authenticator)
+        challenges.store(authenticator, sign_in, identity=identity, code_hash=_code_hash(identity, code))
         body = f"{code} is your code for {settings().brand_name}. Never tell it to anybody."
         try:
             runtime().sms.send(Message("sms", number, None, body, "one_time_code"))
         except SendError as error:
             log.warning("a text message could not be sent: %s", error)
-            rows_changed(update(Challenge).where(Challenge.id == challenge_id).values(used_at=clock.now()))
+            challenges.use_up(identity)
             audit.record(
                 Event.MESSAGE_FAILED, actor="system", user_id=authenticator.user_id, purpose="one_time_code"
             )
@@ -65,7 +76,7 @@ class Sms:
         audit.record(Event.CODE_SENT, actor="system", user_id=authenticator.user_id, sign_in_id=sign_in.id)
         session().commit()
 
-    def is_right(self, authenticator: Authenticator, sign_in: SignIn, code: str) -> bool:
+    def is_right(self, authenticator: Authenticator, sign_in: SignIn, answer: str) -> bool:
         """Count the try first, then compare with the newest code, then use it up."""
         now = clock.now()
         counted = (
@@ -82,28 +93,14 @@ class Sms:
         )
         row = session().execute(counted, execution_options={"synchronize_session": False}).first()
         session().commit()
-        if row is None or not secrets.compare_digest(row.code_hash, _code_hash(row.id, code)):
+        if row is None or not secrets.compare_digest(row.code_hash, _code_hash(row.id, digits(answer))):
             return False
-        used = (
-            update(Challenge).where(Challenge.id == row.id, Challenge.used_at.is_(None)).values(used_at=now)
-        )
-        return rows_changed(used) == 1
-
-
-def open_challenge(authenticator: Authenticator, sign_in: SignIn) -> Challenge | None:
-    """Return the code that was sent in this sign-in and can still be typed."""
-    statement = select(Challenge).where(
-        Challenge.authenticator_id == authenticator.id,
-        Challenge.sign_in_id == sign_in.id,
-        Challenge.used_at.is_(None),
-        Challenge.expires_at > clock.now(),
-    )
-    return session().scalar(statement)
+        return challenges.use_up(row.id)
 
 
 def resend_wait(authenticator: Authenticator, sign_in: SignIn) -> int:
     """Return in how many seconds another message may be sent."""
-    challenge = open_challenge(authenticator, sign_in)
+    challenge = challenges.waiting(authenticator, sign_in)
     if challenge is None:
         return 0
     waited = (clock.now() - challenge.created_at).total_seconds()
@@ -130,27 +127,6 @@ def _check_limits(authenticator: Authenticator, number: str) -> None:
             raise InteractionError(
                 f"A message was sent just now. Please wait {error.retry_after} seconds for another."
             ) from None
-
-
-def _store_challenge(authenticator: Authenticator, sign_in: SignIn, code: str) -> str:
-    now, identity = clock.now(), new_id()
-    older = update(Challenge).where(
-        Challenge.authenticator_id == authenticator.id, Challenge.used_at.is_(None)
-    )
-    rows_changed(older.values(used_at=now))
-    session().add(
-        Challenge(
-            id=identity,
-            user_id=authenticator.user_id,
-            sign_in_id=sign_in.id,
-            authenticator_id=authenticator.id,
-            code_hash=_code_hash(identity, code),
-            created_at=now,
-            expires_at=now + timedelta(seconds=settings().one_time_code_lifetime),
-        )
-    )
-    session().commit()
-    return identity
 
 
 def _code_hash(challenge_id: str, code: str) -> str:

@@ -4,7 +4,7 @@ import pyotp
 from sqlalchemy import or_, update
 
 from idprotect import clock
-from idprotect.methods.base import encrypted, secret_of
+from idprotect.methods.base import digits, encrypted, secret_of
 from idprotect.models import Authenticator, SignIn, User, new_id, rows_changed
 from idprotect.runtime import settings
 
@@ -15,11 +15,19 @@ class Totp:
     """An authenticator app."""
 
     name = "totp"
-    amr = "otp"
     label = "Authenticator app"
     description = "An app on your phone shows a new code every 30 seconds. It works without reception."
     recommended = True
     sends = False
+    asks_browser = False
+
+    def is_offered(self) -> bool:
+        """Everywhere."""
+        return True
+
+    def amr(self, authenticator: Authenticator) -> str:
+        """A one-time password."""
+        return "otp"
 
     def register(self, user: User, sign_in: SignIn, text: str) -> Authenticator:
         """Make a seed; the server keeps it and shows it to its owner until it is proved."""
@@ -36,10 +44,10 @@ class Totp:
     def send(self, authenticator: Authenticator, sign_in: SignIn) -> None:
         """Nothing is sent."""
 
-    def is_right(self, authenticator: Authenticator, sign_in: SignIn, code: str) -> bool:
+    def is_right(self, authenticator: Authenticator, sign_in: SignIn, answer: str) -> bool:
         """Compare with the codes of this step and its neighbours; a step counts once, and never an older one."""
         totp = pyotp.TOTP(secret_of(authenticator), interval=STEP_SECONDS)
-        step = _matching_step(totp, code)
+        step = _matching_step(totp, digits(answer))
         if step is None:
             return False
         statement = (

@@ -115,11 +115,11 @@ BARE_USER = Bare(
 
 
 class Authenticator(Base):
-    """One registered instance of a method: one person's phone or authenticator app.
+    """One registered instance of a method: one person's passkey, phone or authenticator app.
 
-    :ivar secret: the seed or number, encrypted and bound to this row and user.
-    :ivar confirmed_at: when a code first proved it; it counts only from then on.
-    :ivar last_step: the newest TOTP step that was accepted; only a later one will be.
+    :ivar secret: the seed, number or public key, encrypted and bound to this row and user.
+    :ivar confirmed_at: when an answer first proved it; it counts only from then on.
+    :ivar last_step: the newest TOTP step, or count of a passkey, that was accepted; only a later one will be.
     :ivar failures: consecutive failures, over all sessions and days.
     """
 
@@ -152,7 +152,10 @@ class RecoveryCode(Base):
 
 
 class Challenge(Base):
-    """A code that was sent, bound to one user, sign-in, authenticator and purpose; the newest only."""
+    """What has to be answered once, bound to one user, sign-in, authenticator and purpose.
+
+    :ivar code_hash: of the code that was sent; empty where the browser signs something that is made from the id.
+    """
 
     __tablename__ = "idprotect_challenge"
 

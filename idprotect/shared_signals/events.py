@@ -32,7 +32,7 @@ ABOUT_RISK = frozenset({RISK_LEVEL_CHANGE})
 ABOUT_SESSION = frozenset({SESSION_REVOKED, ASSURANCE_LEVEL_CHANGE})
 
 #: CAEP's words for credentials.
-_CREDENTIALS = {"totp": "app", "sms": "phone-sms"}
+_CREDENTIALS = {"passkey": "fido2-platform", "totp": "app", "sms": "phone-sms"}
 #: Reasons for which sessions end, by who had them; one that nobody is named for is a policy's.
 _BY_USERS = frozenset(
     {
