@@ -9,7 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idprotect import api, counts, detectors, pages
+from idprotect import api, counts, detectors, pages, request_times
 from idprotect import settings as settings_module
 from idprotect.admin import create_console
 from idprotect.cli import idprotect as command_group
@@ -23,6 +23,7 @@ from idprotect.models import SignIn, has_session, run, session, table_of
 from idprotect.oidc.client_keys import KeyCache
 from idprotect.oidc.server import create_server
 from idprotect.passwords import Passwords
+from idprotect.request_times import RequestTimes
 from idprotect.runtime import Runtime, runtime
 from idprotect.senders import Sender
 from idprotect.senders.http_gateway import HttpGateway
@@ -84,6 +85,7 @@ class IDProtect:
             mail=_mail_sender(settings),
             server=create_server(),
             client_keys=KeyCache(),
+            request_times=RequestTimes() if settings.metrics_token else None,
             courier=Courier(app) if settings.deliver else None,
         )
         if not app.secret_key:
@@ -96,6 +98,8 @@ class IDProtect:
         if "idprotect" not in app.cli.commands:
             app.cli.add_command(command_group)
         _live_in_host(app)
+        if settings.metrics_token:
+            request_times.watch(app, app.extensions["idprotect"].request_times)
         app.teardown_appcontext(_write_counts)
         app.teardown_request(_wake_courier)
         atexit.register(_write_last_counts, weakref.ref(app))
@@ -113,6 +117,7 @@ def _write_counts(_error: BaseException | None) -> None:
     if has_session():
         session().close()
     counts.write()
+    request_times.write()
 
 
 def _write_last_counts(app: "weakref.ref[Flask]") -> None:
@@ -120,6 +125,7 @@ def _write_last_counts(app: "weakref.ref[Flask]") -> None:
     if (ended := app()) is not None:
         with ended.app_context():
             counts.write(now=True)
+            request_times.write(now=True)
 
 
 def _prefix(app: Flask, settings: Settings) -> str | None:

@@ -1,6 +1,7 @@
 """Numbers for a monitoring system (Prometheus), read from what is stored: whichever worker is asked, they are the same.
 
-None of them names anybody. What is counted over time is counted over the last minutes, by an index.
+None of them names anybody. What is counted over time is counted over the last minutes, by an index; requests since
+there is this database.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import case, func, literal_column, select
 
-from idprotect import clock, policies
+from idprotect import clock, policies, request_times
 from idprotect.audit import Event
 from idprotect.models import AuditEvent, Delivery, Receipt, RiskDetection, SignIn, User, Webhook, session
 from idprotect.risk import RiskLevel
@@ -26,7 +27,7 @@ Counts = Sequence[tuple[Any, int | float]]
 class Stored(Collector):
     """Reads all numbers anew each time."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | HistogramMetricFamily]:
         """Yield each number, with one value for each value of its label."""
         yield _gauge("users_at_risk", "People at risk now.", "level", _people())
         yield _gauge("sign_ins", "Sign-ins of the last five minutes.", "outcome", _sign_ins())
@@ -45,10 +46,12 @@ class Stored(Collector):
         yield _gauge("policy_version", "The policies in force.", "", [("", force.version)])
         yield _gauge("emergency", "1: every policy only reports.", "", [("", int(force.emergency))])
         yield _gauge("data_age_seconds", "Age of data files.", "source", _ages())
+        yield _requests()
 
 
 def text() -> bytes:
     """Return all numbers in the text format."""
+    request_times.write(now=True)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Stored())
     return generate_latest(registry)
@@ -58,6 +61,14 @@ def _gauge(name: str, about: str, label: str, values: Counts) -> GaugeMetricFami
     family = GaugeMetricFamily(f"idprotect_{name}", about, labels=[label] if label else [])
     for of, value in values:
         family.add_metric([of] if label else [], value)
+    return family
+
+
+def _requests() -> HistogramMetricFamily:
+    about = "How long requests took, by endpoint and class of status."
+    family = HistogramMetricFamily("idprotect_request_seconds", about, labels=["endpoint", "status"])
+    for endpoint, status, up_to, seconds in request_times.stored():
+        family.add_metric([endpoint, status], up_to, seconds)
     return family
 
 

@@ -77,6 +77,8 @@ class Runtime:
     server: Any = None
     #: Public keys of applications, as they were fetched.
     client_keys: Any = None
+    #: What this process has answered and not yet written; None where nobody reads it.
+    request_times: Any = None
     #: Delivers what is due while the server runs.
     courier: Any = None
     templates: Environment | None = None

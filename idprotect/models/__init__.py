@@ -33,6 +33,7 @@ from idprotect.models.oauth import (
     UsedJwt,
 )
 from idprotect.models.policy import PolicyDraft, PolicyVersion, Receipt
+from idprotect.models.request_time import RequestTime
 from idprotect.models.risk import AddressTrust, ClientBurst, ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
 from idprotect.models.user import (
@@ -80,6 +81,7 @@ __all__ = [
     "PushedRequest",
     "Receipt",
     "RecoveryCode",
+    "RequestTime",
     "RiskCount",
     "RiskDetection",
     "RiskHistory",

@@ -291,6 +291,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "idprotect_request_time",
+        sa.Column("endpoint", sa.String(length=128), nullable=False),
+        sa.Column("status", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("bound", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", "status", "bound"),
+    )
+    op.create_table(
         "idprotect_unsubscribed",
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -764,6 +773,7 @@ def downgrade() -> None:
     op.drop_table("idprotect_pending_authorization")
     op.drop_table("idprotect_pairwise_subject")
     op.drop_table("idprotect_unsubscribed")
+    op.drop_table("idprotect_request_time")
     op.drop_table("idprotect_progress")
     op.drop_table("idprotect_webhook")
     op.drop_table("idprotect_signal_stream")
