@@ -169,9 +169,24 @@ def test_the_rules_of_policies_hold_for_expressions(
     )
 
 
+def test_what_becomes_of_whoever_has_no_second_factor_is_said_beside_an_expression(
+    town: World, apply: Any
+) -> None:
+    """C063: where it names the risk of the sign-in."""
+    register = policy('sign_in_risk >= "medium"', "mfa").replace(
+        '["mfa"]', '["mfa"], unregistered = "register"'
+    )
+    apply(register)
+    asked = ("--user", "tim", "--sign-in-risk", "high")
+    assert answer(town, "what-if", *asked)["steps"] == ["notice", "mfa_registration"]
+    apply(register.replace('"register"', '"block"'))
+    assert answer(town, "what-if", *asked)["steps"] == ["block"]
+
+
 def test_an_expression_does_not_lock_every_administrator_out(town: World, apply: Any, tmp_path: Path) -> None:
     """C063, C076: whatever it says, real people are asked about; where nobody knows a country, unknown ones are stopped."""
-    always = policy("known_device or not known_device")
+    assert "this is always so" in refused(town, tmp_path, policy("known_device or not known_device"))
+    always = policy('username != "nobody"')
     assert "every administrator would be locked out: root" in refused(town, tmp_path, always)
     assert "locked out" in refused(town, tmp_path, policy('country == "FR"')), "root never signed in"
     apply(policy('country == "FR" and country != "unknown"'))

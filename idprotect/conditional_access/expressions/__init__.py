@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from idprotect.conditional_access.expressions.constant import constant
 from idprotect.conditional_access.expressions.parser import MAX_LENGTH, parsed
+from idprotect.conditional_access.expressions.tokens import wrong
 from idprotect.conditional_access.expressions.tree import Node
 from idprotect.conditional_access.expressions.vocabulary import FACTS, Kind
 from idprotect.conditional_access.facts import AccessRequest
@@ -31,7 +33,9 @@ class Expression:
         :raises PolicyError: with where it is wrong, how, and what is possible.
         """
         root = parsed(text)
-        return cls(text, frozenset(root.facts()), root)
+        if (said := constant(root)) is not None:
+            raise wrong(0, f"this is {'always' if said else 'never'} so")
+        return cls(text, _facts(root), root)
 
     def value(self, request: AccessRequest) -> bool | None:
         """Return whether it is so; None where nobody can tell."""
@@ -46,8 +50,14 @@ class Expression:
         if self.holds(request):
             return {}
         parts = self._root.failing(request)
-        return {self.text[part.start : part.end]: frozenset(part.facts()) for part in parts}
+        return {self.text[part.start : part.end]: _facts(part) for part in parts}
 
     def words(self, fact: str) -> frozenset[str]:
         """Return the texts with which a fact is compared."""
-        return frozenset(word for name, word in self._root.words() if name == fact)
+        return frozenset(
+            word for leaf in self._root.leaves() if leaf.fact.name == fact for word in leaf.words
+        )
+
+
+def _facts(node: Node) -> frozenset[str]:
+    return frozenset(name for leaf in node.leaves() for name in leaf.facts)

@@ -7,8 +7,6 @@ from typing import Any
 from idprotect.conditional_access.expressions.vocabulary import Fact
 from idprotect.conditional_access.facts import UNKNOWN, AccessRequest
 
-Words = Iterator[tuple[str, str]]
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -29,13 +27,9 @@ class Node:
         """Return the parts by which it is false; asked only when it is."""
         yield self
 
-    def facts(self) -> Iterator[str]:
-        """Return the names of the facts that it is about."""
+    def leaves(self) -> Iterator["Leaf"]:
+        """Return what it is made of, down to single facts."""
         raise NotImplementedError
-
-    def words(self) -> Words:
-        """Return the texts that facts are compared with, each with the name of the fact."""
-        return iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +38,9 @@ class _Joined(Node):
 
     parts: tuple[Node, ...]
 
-    def facts(self) -> Iterator[str]:
+    def leaves(self) -> Iterator["Leaf"]:
         for part in self.parts:
-            yield from part.facts()
-
-    def words(self) -> Words:
-        for part in self.parts:
-            yield from part.words()
+            yield from part.leaves()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +92,32 @@ class Not(Node):
         value = self.part.value(request)
         return None if value is None else not value
 
-    def facts(self) -> Iterator[str]:
-        return self.part.facts()
-
-    def words(self) -> Words:
-        return self.part.words()
+    def leaves(self) -> Iterator["Leaf"]:
+        return self.part.leaves()
 
 
 @dataclass(frozen=True, slots=True)
-class _OfFact(Node):
-    """Something about one fact."""
+class Leaf(Node):
+    """Something about one fact, or two."""
 
     fact: Fact
 
-    def facts(self) -> Iterator[str]:
-        yield self.fact.name
+    def leaves(self) -> Iterator["Leaf"]:
+        yield self
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """The names of the facts that it is about."""
+        return frozenset({self.fact.name})
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The texts with which its fact is compared."""
+        return frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Truth(_OfFact):
+class Truth(Leaf):
     """A fact that is true or false by itself."""
 
     def value(self, request: AccessRequest) -> bool | None:
@@ -128,7 +125,7 @@ class Truth(_OfFact):
 
 
 @dataclass(frozen=True, slots=True)
-class Among(_OfFact):
+class Among(Leaf):
     """A fact is one of some values. Whether an unknown one is can be told where the unknown is among them."""
 
     values: frozenset[Any]
@@ -139,12 +136,13 @@ class Among(_OfFact):
             return True if UNKNOWN in self.values else None
         return found in self.values
 
-    def words(self) -> Words:
-        return ((self.fact.name, value) for value in self.values if isinstance(value, str))
+    @property
+    def words(self) -> frozenset[str]:
+        return frozenset(value for value in self.values if isinstance(value, str))
 
 
 @dataclass(frozen=True, slots=True)
-class Has(_OfFact):
+class Has(Leaf):
     """A text is one of those that a fact has."""
 
     text: str
@@ -152,12 +150,13 @@ class Has(_OfFact):
     def value(self, request: AccessRequest) -> bool | None:
         return self.text in self.fact.read(request)
 
-    def words(self) -> Words:
-        yield self.fact.name, self.text
+    @property
+    def words(self) -> frozenset[str]:
+        return frozenset({self.text})
 
 
 @dataclass(frozen=True, slots=True)
-class Between(_OfFact):
+class Between(Leaf):
     """A fact stands in some relation to another."""
 
     other: Fact
@@ -167,13 +166,13 @@ class Between(_OfFact):
         left, right = self.fact.read(request), self.other.read(request)
         return None if left is None or right is None else self.relation(left, right)
 
-    def facts(self) -> Iterator[str]:
-        yield self.fact.name
-        yield self.other.name
+    @property
+    def facts(self) -> frozenset[str]:
+        return frozenset({self.fact.name, self.other.name})
 
 
 @dataclass(frozen=True, slots=True)
-class Matches(_OfFact):
+class Matches(Leaf):
     """A text, or one of a set of texts, is like a pattern.
 
     :param pieces: what stands between the stars of the pattern.
