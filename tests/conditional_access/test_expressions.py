@@ -6,9 +6,10 @@ Every expression that is drawn is asked twice: here by our reader, and by Python
 import ast
 import re
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,6 +39,11 @@ DOCS = (PROJECT / "docs" / "policies.md").read_text()
 
 def value(text: str, **facts: Any) -> bool | None:
     return Expression.parse(text).value(asking(**facts))
+
+
+def seconds(action: Callable[[], Any], times: int = 1) -> float:
+    """Return the CPU that it takes, when nothing else (like collecting garbage) comes between."""
+    return min(timeit.repeat(action, timer=time.process_time, number=times, repeat=5)) / times
 
 
 def problem(text: str) -> str:
@@ -469,9 +475,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_what_is_hostile_is_refused_at_once(text: str) -> None:
     """C063: no code, no nesting that a parser falls over, no character that looks like another."""
-    started = time.process_time()
-    assert problem(text)
-    assert time.process_time() - started < 0.25
+    assert seconds(lambda: problem(text)) < 0.25
 
 
 def test_the_longest_expressions_are_read_and_asked_quickly() -> None:
@@ -485,11 +489,8 @@ def test_the_longest_expressions_are_read_and_asked_quickly() -> None:
     ]
     request = asking(username="a" * 255, country="FR")
     for text in longest:
-        started = time.process_time()
-        found = Expression.parse(text)
-        for _ in range(100):
-            found.value(request)
-        assert time.process_time() - started < 1, text
+        assert seconds(partial(Expression.parse, text)) < 0.25, text
+        assert seconds(partial(Expression.parse(text).value, request)) < 0.01, text
 
 
 @pytest.mark.parametrize(
@@ -684,7 +685,4 @@ def test_evaluating_takes_microseconds() -> None:
     """C063: policies are evaluated at each request. The bound is loose, for slow machines."""
     found = Expression.parse('sign_in_risk >= "medium" and not known_device and country not in ["DE", "AT"]')
     request = asking(sign_in_risk=HIGH, country="FR")
-    started = time.process_time()
-    for _ in range(10_000):
-        found.holds(request)
-    assert time.process_time() - started < 10_000 * timedelta(microseconds=50).total_seconds()
+    assert seconds(lambda: found.holds(request), times=1_000) < 50e-6
