@@ -64,6 +64,10 @@ class Event(StrEnum):
     WEBHOOK_NOT_DELIVERED = "webhook:not_delivered"
     WEBHOOK_DISABLED = "webhook:disabled"
     STREAM_CHANGED = "stream:changed"
+    SIGNAL_SOURCE_CHANGED = "signal_source:changed"
+    SIGNAL_SOURCE_HELD = "signal_source:held"
+    SIGNAL_SOURCE_UNDONE = "signal_source:undone"
+    SIGNAL_REFUSED = "signal_source:refused"
     TOKEN_REUSED = "token:reused"  # noqa: S105
     CODE_REUSED = "code:reused"
     SESSIONS_REVOKED = "sessions:revoked"

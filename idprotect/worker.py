@@ -1,4 +1,5 @@
-"""What is done beside requests: whatever waits is sent, and what happened is put into the outbox for whom it concerns.
+"""What is done beside requests: signal sources are polled, whatever waits is sent, and what happened is put into the
+outbox for whom it concerns.
 
 By a thread of each server process, by a command that cron starts, or by one that goes on for ever: each round is the
 same, and any number of workers share it.
@@ -18,6 +19,7 @@ from idprotect.oidc.logout_tokens import KIND as LOGOUT_TOKEN
 from idprotect.oidc.logout_tokens import LOGOUT_TOKENS
 from idprotect.shared_signals.telling import KIND as SIGNAL
 from idprotect.shared_signals.telling import SIGNALS_TO_SEND
+from idprotect.signal_sources import polling, receiving
 from idprotect.webhooks import WEBHOOKS
 
 log = logging.getLogger("idprotect.worker")
@@ -28,8 +30,14 @@ KINDS: Mapping[str, deliveries.Kind] = {
     SIGNAL: SIGNALS_TO_SEND,
     mails.KIND: MAILS,
 }
-#: Who finds what has to be told.
-DUTIES: Sequence[Callable[[], int]] = (webhooks.queue_news, alerts.queue_due, digests.queue_due)
+#: Who hears what others have to tell, and finds what has to be told to others.
+DUTIES: Sequence[Callable[[], int]] = (
+    polling.poll_due,
+    receiving.act_on_released,
+    webhooks.queue_news,
+    alerts.queue_due,
+    digests.queue_due,
+)
 #: So often a round is made while a webhook wants to hear of what happens, or else administrators do, in seconds.
 ROUND, SLOW_ROUND = 2.0, 20.0
 #: A process in which nothing waits looks again after so many seconds, if there are requests.
@@ -55,7 +63,7 @@ def work_thoroughly() -> dict[str, int]:
 
 def pause() -> float | None:
     """Return the seconds until the next round, None when nothing waits and nobody wants to hear of anything."""
-    waits = [deliveries.seconds_until_due()]
+    waits = [deliveries.seconds_until_due(), polling.seconds_until_due(), receiving.seconds_until_released()]
     waits += [ROUND] if webhooks.are_wanted() else []
     waits += [SLOW_ROUND] if alerts.are_wanted() or digests.are_wanted() else []
     return min((wait for wait in waits if wait is not None), default=None)

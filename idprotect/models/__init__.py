@@ -36,6 +36,7 @@ from idprotect.models.policy import PolicyDraft, PolicyVersion, Receipt
 from idprotect.models.request_time import RequestTime
 from idprotect.models.risk import AddressTrust, ClientBurst, ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
+from idprotect.models.signal_source import ReceivedSignal, SignalSource, SignalSubject
 from idprotect.models.user import (
     BARE_USER,
     AuditEvent,
@@ -80,6 +81,7 @@ __all__ = [
     "PolicyVersion",
     "PushedRequest",
     "Receipt",
+    "ReceivedSignal",
     "RecoveryCode",
     "RequestTime",
     "RiskCount",
@@ -87,7 +89,9 @@ __all__ = [
     "RiskHistory",
     "RiskProfile",
     "SignIn",
+    "SignalSource",
     "SignalStream",
+    "SignalSubject",
     "SignInFacts",
     "Throttle",
     "Token",

@@ -90,6 +90,26 @@ def get_described(url: str, *, accept: str, reach: Reach = PUBLIC, most: int = M
     return answer
 
 
+def call(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: str = "",
+    *,
+    most: int = MAX_BYTES,
+    reach: Reach = PUBLIC,
+) -> Answer:
+    """Return the answer to any request, whatever its status.
+
+    :param most: bytes that the content may have.
+    :raises SendError: there is no answer in time, or it is longer.
+    """
+    answer = _ask(_Request(method, url, headers, body.encode() if body else None), reach, most)
+    if len(answer.content) > most:
+        raise SendError("the answer is too long")
+    return answer
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     method: str

@@ -67,14 +67,14 @@ def of(event: Event, details: Mapping[str, Any]) -> Told | None:
 def session_revoked(reason: str) -> Told:
     """Return what is told of a session that ended: by whom. Why may be risk, for few to hear of."""
     if reason.startswith("admin_") or reason in _BY_ADMINISTRATORS:
-        words = "ended by an administrator"
+        entity, words = "admin", "ended by an administrator"
     elif reason in _BY_USERS:
-        words = "ended by the user"
+        entity, words = "user", "ended by the user"
     elif reason == sessions.EXPIRED:
-        words = "expired"
+        entity, words = "system", "expired"
     else:
-        words = "ended by a policy"
-    return SESSION_REVOKED, {"reason_admin": {"en": words}}
+        entity, words = "policy", "ended by a policy"
+    return SESSION_REVOKED, {"initiating_entity": entity, "reason_admin": {"en": words}}
 
 
 def _credential(change: str) -> Callable[[Mapping[str, Any]], Told]:

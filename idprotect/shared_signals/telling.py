@@ -19,7 +19,7 @@ from idprotect.registration import CLIENT_CREDENTIALS, SIGNALS
 from idprotect.runtime import reach, runtime, settings
 from idprotect.senders import SendError
 from idprotect.senders.outgoing import post
-from idprotect.shared_signals import events
+from idprotect.shared_signals import events, origin
 
 log = logging.getLogger("idprotect.shared_signals")
 
@@ -49,16 +49,19 @@ def _happened(
 def _put(told: events.Told, user_id: str, sign_in_id: str | None) -> None:
     """Put an event into the outbox for every application that it concerns."""
     event_type, members = told
-    is_of_session = event_type in events.ABOUT_SESSION
+    is_of_session, told_by = event_type in events.ABOUT_SESSION, origin.current()
     content = {
         "type": event_type,
         "members": members,
         "user_id": user_id,
         "sign_in_id": sign_in_id if is_of_session else None,
         "at": int(clock.now().timestamp()),
+        **({"txn": told_by.txn} if told_by is not None else {}),
     }
     for stream, client in _concerned(user_id, sign_in_id if is_of_session else None):
         if event_type not in stream.events or user_id in stream.removed_users:
+            continue
+        if told_by is not None and told_by.is_at(stream):
             continue
         if event_type not in events.ABOUT_RISK or client.release_risk:
             _queue(stream, content)
@@ -147,6 +150,7 @@ def security_event_token(delivery: Delivery, client: Client) -> str:
         "aud": client.id,
         "iat": int(clock.now().timestamp()),
         "jti": delivery.id,
+        "txn": content.get("txn", delivery.id),
         "sub_id": _subject(delivery, client),
         "events": {content["type"]: members},
     }
@@ -189,6 +193,12 @@ def _prepare(delivery: Delivery) -> Callable[[], str] | None:
         return str(status)
 
     return send
+
+
+def is_ours(txn: str) -> bool:
+    """Whether something went out under this ``txn`` that began here: what comes back under it is its echo."""
+    found = session().get(Delivery, txn)
+    return found is not None and found.kind == KIND and "txn" not in found.content
 
 
 def bound_to(stream_id: str) -> str:

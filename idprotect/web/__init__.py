@@ -17,6 +17,7 @@ from idprotect.web import (
     registration,
     report,
     sign_in,
+    signal_sources,
     signals,
     simulation,
     tokens,
@@ -38,6 +39,7 @@ PROTOCOL_ENDPOINTS = frozenset(
             "ssf_remove_subject",
             "ssf_verification",
             "ssf_poll",
+            "receive_signal",
         ),
     }
 )
@@ -76,6 +78,7 @@ ROUTES = (
     ("/ssf/subjects/remove", "ssf_remove_subject", signals.remove_subject, POST),
     ("/ssf/verification", "ssf_verification", signals.verification, POST),
     ("/ssf/poll", "ssf_poll", signals.poll, POST),
+    ("/signals/<source_id>", "receive_signal", signal_sources.receive, POST),
     ("/account", "account", account.home, GET),
     ("/account/known", "known", account.known, BOTH),
     ("/account/password", "password", account.password, BOTH),

@@ -382,6 +382,7 @@ def test_looking_changes_nothing(place: Place, method: str, who: str) -> None:
         "number": 1,
         "rest": "x",
         "draft_id": "x",
+        "source_id": "x",
         "ending": "csv",
         "path": "x",
         "act_name": "block",

@@ -290,6 +290,7 @@ def _make_mistakes(place: Place) -> None:
     nobody.get("/.well-known/ssf-configuration")
     nobody.get("/ssf/stream")
     nobody.get("/ssf/status")
+    nobody.go("POST", "/signals/x", {})
     for path in ("/ssf/subjects/add", "/ssf/subjects/remove", "/ssf/verification", "/ssf/poll"):
         nobody.go("POST", path, {})
     nobody.get("/.well-known/openid-configuration")

@@ -254,6 +254,60 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject"),
     )
     op.create_table(
+        "idprotect_signal_source",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("jwks_uri", sa.Text(), nullable=False),
+        sa.Column("audience", sa.Text(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("level_cap", sa.Integer(), nullable=False),
+        sa.Column("subjects", sa.JSON(), nullable=False),
+        sa.Column("people_per_hour", sa.Integer(), nullable=False),
+        sa.Column("application_id", sa.String(length=128), nullable=True),
+        sa.Column("token_hash", sa.String(length=64), nullable=True),
+        sa.Column("poll_url", sa.Text(), nullable=True),
+        sa.Column("token_url", sa.Text(), nullable=True),
+        sa.Column("client_id", sa.Text(), nullable=True),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
+        sa.Column("access_token", sa.LargeBinary(), nullable=True),
+        sa.Column("access_token_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("poll_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("poll_failures", sa.Integer(), nullable=False),
+        sa.Column("held_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_why", sa.String(length=256), nullable=False),
+        sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed_why", sa.String(length=256), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verification_state", sa.String(length=64), nullable=True),
+        sa.Column("stream_status", sa.String(length=32), nullable=True),
+        sa.Column("stream_reason", sa.String(length=256), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+    )
+    op.create_table(
+        "idprotect_received_signal",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("source_id", sa.String(length=32), nullable=False),
+        sa.Column("jti", sa.String(length=255), nullable=False),
+        sa.Column("event_type", sa.String(length=255), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=32), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=True),
+        sa.Column("detection_id", sa.String(length=32), nullable=True),
+        sa.Column("content", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(["source_id"], ["idprotect_signal_source.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("idprotect_received_signal", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_idprotect_received_signal_source", ["source_id", "received_at"], unique=False
+        )
+
+    op.create_table(
         "idprotect_signal_stream",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("client_id", sa.String(length=128), nullable=False),
@@ -668,6 +722,18 @@ def upgrade() -> None:
         batch_op.create_index("ix_idprotect_device_user", ["user_id"], unique=False)
 
     op.create_table(
+        "idprotect_signal_subject",
+        sa.Column("source_id", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["idprotect_signal_source.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["idprotect_user.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source_id", "subject"),
+    )
+    with op.batch_alter_table("idprotect_signal_subject", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idprotect_signal_subject_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "idprotect_risk_profile",
         sa.Column("user_id", sa.String(length=32), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
@@ -718,6 +784,10 @@ def downgrade() -> None:
     op.drop_table("idprotect_device")
     op.drop_table("idprotect_risk_count")
     op.drop_table("idprotect_risk_profile")
+    with op.batch_alter_table("idprotect_signal_subject", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idprotect_signal_subject_user_id"))
+
+    op.drop_table("idprotect_signal_subject")
     with op.batch_alter_table("idprotect_challenge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_challenge_authenticator_id"))
 
@@ -777,6 +847,11 @@ def downgrade() -> None:
     op.drop_table("idprotect_progress")
     op.drop_table("idprotect_webhook")
     op.drop_table("idprotect_signal_stream")
+    with op.batch_alter_table("idprotect_received_signal", schema=None) as batch_op:
+        batch_op.drop_index("ix_idprotect_received_signal_source")
+
+    op.drop_table("idprotect_received_signal")
+    op.drop_table("idprotect_signal_source")
     with op.batch_alter_table("idprotect_delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_idprotect_delivery_waiting")
         batch_op.drop_index("ix_idprotect_delivery_recipient")
