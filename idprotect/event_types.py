@@ -1,5 +1,7 @@
 """Types of security events: CAEP 1.0, RISC 1.0 and those of SSF 1.0 itself. Who tells and who hears share them."""
 
+from datetime import timedelta
+
 _CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
 _RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 _SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
@@ -25,6 +27,9 @@ SESSIONS_REVOKED = _RISC + "sessions-revoked"
 RISC_VERIFICATION = _RISC + "verification"
 VERIFICATION = _SSF + "verification"
 STREAM_UPDATED = _SSF + "stream-updated"
+
+#: A token that is older is not taken any more: what it tells was lost, or is old news.
+OLDEST_TOKEN = timedelta(days=7)
 
 
 def short(event_type: str) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, sel
 from idprotect import audit, audit_chain, clock, counts
 from idprotect.audit import Event
 from idprotect.browser import DEVICE_LIFETIME
+from idprotect.event_types import OLDEST_TOKEN
 from idprotect.models import (
     AuthorizationCode,
     Challenge,
@@ -21,6 +22,7 @@ from idprotect.models import (
     PendingAuthorization,
     PushedRequest,
     Receipt,
+    ReceivedSignal,
     RiskDetection,
     RiskHistory,
     RiskProfile,
@@ -74,6 +76,7 @@ def _expired() -> dict[str, int]:
             )
         ),
         "pairwise_subjects": rows_changed(delete(PairwiseSubject).where(_is_nobody(), ~_is_waited_for())),
+        "received_signals": rows_changed(delete(ReceivedSignal).where(*_is_old_signal())),
         "deliveries": rows_changed(
             delete(Delivery).where(
                 Delivery.created_at < now - timedelta(days=settings().keep_deliveries_days),
@@ -98,6 +101,17 @@ def _document_clients(now: datetime) -> int:
         session().execute(delete(Client).where(Client.id == client_id))
         audit.record(Event.CLIENT_FORGOTTEN, actor="system", client_id=client_id)
     return len(forgotten)
+
+
+def _is_old_signal() -> tuple[ColumnElement[bool], ...]:
+    """What may be forgotten of what others told: not what would be taken once more, nor what somebody may undo."""
+    kept = max(timedelta(days=settings().keep_deliveries_days), OLDEST_TOKEN + GRACE)
+    what_is_open = select(RiskDetection.id).where(_IS_OPEN)
+    return (
+        ReceivedSignal.received_at < clock.now() - kept,
+        ReceivedSignal.outcome.not_in(("held", "released")),
+        or_(ReceivedSignal.detection_id.is_(None), ReceivedSignal.detection_id.not_in(what_is_open)),
+    )
 
 
 def _is_nobody() -> ColumnElement[bool]:

@@ -25,6 +25,8 @@ _RESET = frozenset({Role.HELP_DESK, Role.ADMINISTRATOR})
 _POLICIES = frozenset({Role.POLICY_EDITOR, Role.ADMINISTRATOR})
 #: Whoever registers applications could register one that takes everybody's tokens.
 _CLIENTS = frozenset({Role.ADMINISTRATOR})
+#: Whoever lets a source in could let everybody be locked out; to keep one from that is risk work.
+_SOURCES = frozenset({Role.ADMINISTRATOR})
 
 #: Page → who may see it. The name is ``view.function``.
 PAGES: Mapping[str, frozenset[Role]] = {
@@ -78,6 +80,17 @@ PAGES: Mapping[str, frozenset[Role]] = {
     "locations.new": _POLICIES,
     "locations.one": _POLICIES,
     "locations.remove": _POLICIES,
+    "signal_sources.index": _READ,
+    "signal_sources.one": _READ,
+    "signal_sources.new": _SOURCES,
+    "signal_sources.edit": _SOURCES,
+    "signal_sources.new_token": _SOURCES,
+    "signal_sources.pause": _RISK,
+    "signal_sources.resume": _SOURCES,
+    "signal_sources.undo": _SOURCES,
+    "signal_sources.verify": _SOURCES,
+    "signal_sources.subscribe": _SOURCES,
+    "signal_sources.remove": _SOURCES,
     "addresses.index": _READ,
     "addresses.change": frozenset({Role.ADMINISTRATOR}),
     "acts.index": _ALL,

@@ -16,6 +16,7 @@ from idprotect.admin.overview import OverviewView
 from idprotect.admin.policy_view import PoliciesView
 from idprotect.admin.record_view import ApplicationsView, AuditView, DetectionsView
 from idprotect.admin.sign_in_view import RiskySignInsView, SessionsView, SignInsView
+from idprotect.admin.signal_source_view import SignalSourcesView
 from idprotect.admin.user_view import RiskyUsersView, UsersView
 
 
@@ -38,5 +39,6 @@ def create_console(app: Flask, url: str) -> Admin:
         DraftsView("Drafts", "Rules"),
         LocationsView("Named locations", "Rules"),
         AddressesView("Visitors’ addresses", "Rules"),
+        SignalSourcesView("Signal sources", "Rules"),
     )
     return console

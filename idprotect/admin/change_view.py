@@ -34,11 +34,13 @@ class ChangeView(ConsoleView):
         carry_out: Callable[[Any], AnyResponse | None],
         variables: Callable[[], Mapping[str, Any]],
         may_change: bool = True,
+        needs_fresh_factor: bool = True,
     ) -> AnyResponse:
         """Show a form that changes what is in force, or carry it out; a fresh factor is asked for before that.
 
         :param carry_out: does it; what it returns is shown instead of the list.
         :param variables: what the page shows beside the form; asked after the change was tried.
+        :param needs_fresh_factor: not where something is only taken away, which has to be quick.
         """
         status, shown = 200, {}
         if request.method == "POST" and not may_change:
@@ -46,12 +48,14 @@ class ChangeView(ConsoleView):
         if (
             request.method == "GET"
             and may_change
+            and needs_fresh_factor
             and (stale := door.ask_for_fresh_factor(here())) is not None
         ):
             return stale
         if request.method == "POST":
             try:
-                _check_fresh()
+                if needs_fresh_factor:
+                    _check_fresh()
                 form.check()
                 page = carry_out(form)
                 session().commit()

@@ -14,6 +14,7 @@ from idprotect.conditional_access import Control, Policy, PolicyState
 from idprotect.models import Authenticator, Client, SignIn, User, session
 from idprotect.risk import RiskLevel
 from idprotect.runtime import settings
+from idprotect.signal_sources import receiving, sources
 
 #: An administrator who was not here for so long may have left.
 STALE = timedelta(days=90)
@@ -50,7 +51,13 @@ DEMANDS: Sequence[tuple[str, str, Callable[[Policy], bool]]] = (
 
 def advice() -> list[Advice]:
     """Return everything that should be mended."""
-    return [*_about_addresses(), *_about_policies(), *_about_administrators(), *_about_programs()]
+    return [
+        *_about_addresses(),
+        *_about_policies(),
+        *_about_administrators(),
+        *_about_programs(),
+        *_about_sources(),
+    ]
 
 
 def _about_addresses() -> Iterator[Advice]:
@@ -121,6 +128,21 @@ def _about_programs() -> Iterator[Advice]:
             f"flask idprotect client show {client.id}",
             url_for("idprotect_admin_applications.details", **values),
         )
+
+
+def _about_sources() -> Iterator[Advice]:
+    for source in sources.every():
+        url = url_for("idprotect_admin_signal_sources.one", source_id=source.id)
+        if source.held_since is not None:
+            why, count = source.held_why, receiving.held_count(source)
+            yield Advice(
+                f"What the signal source {source.name} tells has no effect: {why}. {count} events are held.",
+                f"flask idprotect signal-source resume {source.id}",
+                url,
+            )
+        elif sources.state(source) == "failing":
+            text = f"The signal source {source.name} cannot be heard: {source.failed_why}"
+            yield Advice(text, f"flask idprotect signal-source show {source.id}", url)
 
 
 def _is_stale(user: User) -> bool:

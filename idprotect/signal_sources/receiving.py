@@ -5,7 +5,7 @@ it stands in the ledger, and is closed, dismissed and undone as everything there
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
@@ -146,6 +146,13 @@ def held_count(source: SignalSource) -> int:
     """Return how many events of a source wait for an administrator."""
     held = (ReceivedSignal.source_id == source.id, ReceivedSignal.outcome == str(Outcome.HELD))
     return session().scalar(select(func.count()).select_from(ReceivedSignal).where(*held)) or 0
+
+
+def newest(source: SignalSource, limit: int) -> Sequence[tuple[ReceivedSignal, str | None]]:
+    """Return what a source told last, each with the name of whom it was about."""
+    told = select(ReceivedSignal, User.username).outerjoin(User, User.id == ReceivedSignal.user_id)
+    told = told.where(ReceivedSignal.source_id == source.id).order_by(ReceivedSignal.received_at.desc())
+    return [(row[0], row[1]) for row in session().execute(told.limit(limit))]
 
 
 def counts(source: SignalSource) -> Mapping[str, int]:

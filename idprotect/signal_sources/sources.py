@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from idprotect import audit, clock, redirect_uris
@@ -163,6 +163,29 @@ def unmap_subject(source: SignalSource, subject: str, by: str) -> None:
         delete(SignalSubject).where(SignalSubject.source_id == source.id, SignalSubject.subject == subject)
     )
     record(source, by, "subject unmapped", user_ids=[found.user_id])
+
+
+def mapped_count(source: SignalSource) -> int:
+    """Return of how many of a source's own subs it is known who they are."""
+    mapped = select(func.count()).select_from(SignalSubject).where(SignalSubject.source_id == source.id)
+    return session().scalar(mapped) or 0
+
+
+def state(source: SignalSource) -> str:
+    """Return how a source stands, in a word."""
+    if source.held_since is not None:
+        return "held"
+    if _is_failing(source):
+        return "failing"
+    return "listening" if source.received_at is not None else "silent"
+
+
+def _is_failing(source: SignalSource) -> bool:
+    """Whether the last that was heard, or asked for, was wrong."""
+    if source.is_polled:
+        return source.poll_failures > 0
+    failed_at, received_at = source.failed_at, source.received_at
+    return failed_at is not None and (received_at is None or received_at < failed_at)
 
 
 def push_url(source: SignalSource) -> str:

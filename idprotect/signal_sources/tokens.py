@@ -10,15 +10,15 @@ from joserfc.errors import JoseError
 
 from idprotect import clock
 from idprotect.errors import IDProtectError
-from idprotect.event_types import RISC_VERIFICATION, STREAM_UPDATED, VERIFICATION
+from idprotect.event_types import OLDEST_TOKEN, RISC_VERIFICATION, STREAM_UPDATED, VERIFICATION
 from idprotect.models import SignalSource, session
 from idprotect.oidc.client_jwts import Registry
 from idprotect.oidc.client_keys import KeyCache, KeysUnknown
 from idprotect.risk.detections.shared_signal import RULES, members_of
 from idprotect.runtime import reach, runtime
 
-#: Between our clock and a source's, in seconds; and how old a token may be. What is older was lost, or is old news.
-LEEWAY, OLDEST = 60, 7 * 86400
+#: Between our clock and a source's, in seconds.
+LEEWAY = 60
 LONGEST_JTI, LONGEST_TYPE, MOST_EVENTS = 255, 255, 10
 _OF_STREAM = frozenset({VERIFICATION, RISC_VERIFICATION, STREAM_UPDATED})
 #: What hostile input makes the library raise.
@@ -106,7 +106,7 @@ def _check_times(claims: Mapping[str, Any]) -> None:
         raise Refused("invalid_request", "iat is missing.")
     if issued_at > now + LEEWAY:
         raise Refused("invalid_request", "The token is from the future.")
-    if issued_at < now - OLDEST:
+    if issued_at < now - OLDEST_TOKEN.total_seconds():
         raise Refused("invalid_request", "The token is too old.")
     if (
         "exp" in claims

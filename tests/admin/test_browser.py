@@ -7,8 +7,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from idprotect import clock, policy_drafts, protection, triage, users, workloads
-from idprotect.models import Receipt, RiskDetection, SignIn, session
+from idprotect.event_types import RISK_LEVEL_CHANGE
+from idprotect.models import Receipt, ReceivedSignal, RiskDetection, SignIn, User, session
 from idprotect.oidc import document_clients
+from idprotect.risk import RiskLevel
+from idprotect.risk.detections.shared_signal import shared_signal
+from idprotect.signal_sources import sources
+from idprotect.signal_sources.sources import Wanted
 from tests.support.browser import NewPage, assert_clean
 from tests.support.documents import documents
 from tests.support.world import (
@@ -227,6 +232,80 @@ def test_an_application_by_document_in_four_looks(
     page.get_by_role("button", name="Disable").click()
     page.goto(f"{world.url}/admin/applications/{url}")
     expect(page.get_by_text("disabled", exact=True)).to_be_visible()
+
+
+def test_signal_sources_in_four_looks(busy: World, new_page: NewPage) -> None:
+    """C020: the list, one that is held, the form, the token shown once, each act; by a form without scripts."""
+    page = new_page(javascript=False)
+    ids = [listen_to(busy, name) for name in ("Head office", "Device management", "Mail provider")]
+    hear(busy, ids[0], "ada", "kim")
+    with busy.arranging():
+        sources.pause(sources.get(ids[1]), "eve", "They were broken into.")
+        sources.note_failure(
+            sources.get(ids[2]), "invalid_key: The signature is not by a key of this source."
+        )
+    come_in(page, busy)
+    look(page, "console-overview-with-sources")
+    faint(page)
+    page.get_by_role("navigation", name="Console").get_by_role(
+        "link", name="Signal sources", exact=True
+    ).click()
+    look(page, "console-signal-sources")
+    faint(page)
+    for path in (
+        ids[0], ids[1], f"{ids[0]}/change", f"{ids[0]}/pause", f"{ids[1]}/resume", f"{ids[0]}/undo", f"{ids[0]}/remove",
+        f"{ids[0]}/verify",
+    ):  # fmt: skip
+        page.goto(f"{busy.url}/admin/signal-sources/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        look(page, f"console-signal-source-{path.rpartition('/')[2] if '/' in path else ids.index(path)}")
+        faint(page)
+    page.get_by_role("navigation", name="Console").get_by_role(
+        "link", name="Signal sources", exact=True
+    ).click()
+    page.get_by_role("link", name="New source").click()
+    page.get_by_label("Name", exact=True).fill("Another")
+    page.get_by_role("button", name="Listen to it").click()
+    look(page, "console-signal-source-problems")
+    faint(page)
+    page.get_by_label("Issuer", exact=True).fill("https://another.example")
+    page.get_by_label("Audience", exact=True).fill("https://id.example")
+    page.get_by_label("Where its keys are (JWKS)").fill("https://another.example/jwks")
+    page.get_by_role("textbox", name="Reason").fill(REASON)
+    page.get_by_role("button", name="Listen to it").click()
+    expect(page.get_by_text("whose token is shown this once")).to_be_visible()
+    look(page, "console-signal-source-token")
+    faint(page)
+
+
+def listen_to(world: World, name: str) -> str:
+    """Listen to somebody; return the id."""
+    issuer = f"https://{name.lower().replace(' ', '-')}.example"
+    with world.arranging():
+        source, _ = sources.add(Wanted(name, issuer, world.url, f"{issuer}/jwks"), "eve")
+        return source.id
+
+
+def hear(world: World, source_id: str, *usernames: str) -> None:
+    """Let a source have told of people, and of a stranger."""
+    with world.arranging():
+        source = sources.get(source_id)
+        source.received_at = source.verified_at = clock.now()
+        for number, username in enumerate((*usernames, "")):
+            user = session().query(User).filter_by(username=username).one_or_none()
+            row = ReceivedSignal(
+                id=str(number), source_id=source_id, jti=str(number), event_type=RISK_LEVEL_CHANGE,
+                received_at=clock.now(), outcome="raised" if user else "not_ours", user_id=user.id if user else None,
+            )  # fmt: skip
+            if user is not None:
+                finding = shared_signal(
+                    source.name, RISK_LEVEL_CHANGE, {"current_level": "HIGH"}, RiskLevel.HIGH
+                )
+                assert finding is not None
+                row.detection_id = protection.raise_detection(
+                    user, finding, actor="signal-source:Head office"
+                ).id
+            session().add(row)
 
 
 def test_a_policy_is_made_from_a_sentence(busy: World, new_page: NewPage) -> None:

@@ -70,6 +70,8 @@ RULES: Mapping[str, Rule] = {
     SESSION_PRESENTED: Rule(_NONE),
     TOKEN_CLAIMS_CHANGE: Rule(_NONE),
 }
+#: Last part of the type, as people say and type it → type.
+BY_SHORT_NAME: Mapping[str, str] = {short(event_type): event_type for event_type in RULES}
 #: What also ends the person's sessions here, whoever's they were there.
 ENDS_SESSIONS = frozenset({SESSION_REVOKED, SESSIONS_REVOKED})
 #: What a source is listened to for unless it is said otherwise: of ordinary life these tell nothing.
