@@ -33,7 +33,7 @@ APPLICATIONS = Listing(
         Column("by_document", "By document", Client.by_document, "yes"),
         Column("client_id", "Client id", Client.id, "mono"),
         Column("level", "Risk", workloads.LEVEL, "level", sortable=True),
-        Column("auth_method", "Authentication", Client.token_endpoint_auth_method, "mono"),
+        Column("auth_method", "Authentication", Client.token_endpoint_auth_method, "mono", shown=False),
         Column("scopes", "Scopes", Client.scopes, "items"),
         Column("redirect_uris", "Redirect URIs", Client.redirect_uris, "items", shown=False),
         Column("first_party", "First party", Client.first_party, "yes"),
