@@ -232,6 +232,9 @@ class Settings:
                     ipaddress.ip_network(network)
                 except ValueError:
                     raise ConfigurationError(f"{PREFIX}{name.upper()}: {network!r} is no network") from None
+        for name in self.client_document_hosts:
+            if not re.fullmatch(r"\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", name, re.ASCII):
+                raise ConfigurationError(f"{PREFIX}CLIENT_DOCUMENT_HOSTS: {name!r} is no host")
         if self.sms_sender == "http" and not self.sms_gateway_url:
             raise ConfigurationError(f"{PREFIX}SMS_SENDER is http, but {PREFIX}SMS_GATEWAY_URL is not set")
 

@@ -117,6 +117,13 @@ _KNOWN = (
     ),
     Explanation(
         "invalid_client",
+        "documents of this host",
+        "draft-ietf-oauth-client-id-metadata-document, Client ID Domain Trust",
+        "The client id is the URL of a document on a host that this server does not take any from.",
+        "Ask whoever runs it to name the host in IDPROTECT_CLIENT_DOCUMENT_HOSTS, or to register the application.",
+    ),
+    Explanation(
+        "invalid_client",
         "metadata document",
         "draft-ietf-oauth-client-id-metadata-document, Metadata Discovery Errors",
         "The document at the URL that is the client id could not be fetched, or was asked for too often.",

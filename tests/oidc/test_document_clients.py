@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from idprotect import audit, client_errors, clients, retention
 from idprotect.errors import InteractionError
@@ -22,6 +22,7 @@ from idprotect.models import AuditEvent, Client, ClientDocument, Consent, sessio
 from idprotect.oidc import metadata_documents
 from idprotect.oidc.document_clients import MOST_OF_URL
 from idprotect.oidc.explanations import explain
+from idprotect.runtime import runtime
 from tests.api.test_api import Caller
 from tests.oidc.conftest import POLICIES
 from tests.oidc.server import FOREIGN, Application, Person, Server, error_of, running
@@ -259,6 +260,8 @@ def test_an_agent_names_the_servers_that_it_may(server: Server, agent: Agent, pe
     agent.say(client_name="Renamed")
     agent.allowed(person, resource="https://other.example/")
     assert tokens
+    registered = server.application()
+    assert registered.ask(person, resource=RESOURCE)["error"] == "invalid_target", "it is for strangers alone"
 
 
 def test_discovery_tells_where_it_is_switched_on(server: Server, tmp_path: Path, keys: Path) -> None:
@@ -412,9 +415,14 @@ def test_what_can_be_a_client_id(url: str) -> None:
     assert metadata_documents.problem(url.replace("https:", "http:")) is not None
 
 
-def test_in_production_nothing_here_is_asked(tmp_path: Path, keys: Path, shelf: Shelf) -> None:
+def test_in_production_nothing_here_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keys: Path, shelf: Shelf
+) -> None:
     """C016, SR6 server-side fetches with a canary: no address of ours by name or number, not even of networks for webhooks."""
-    port = shelf.url.rpartition(":")[2]
+    port, called = shelf.url.rpartition(":")[2], []
+    monkeypatch.setattr(
+        "idprotect.senders.outgoing.socket.create_connection", lambda address, **_: called.append(address)
+    )
     networks = {"IDPROTECT_OUTGOING_NETWORKS": ("127.0.0.0/8", "10.0.0.0/8")}
     with running(
         tmp_path,
@@ -429,7 +437,7 @@ def test_in_production_nothing_here_is_asked(tmp_path: Path, keys: Path, shelf: 
         assert "it is not" in agent.refused(person)
         for host in ("127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1"):
             assert "could not be fetched" in agent.refused(person, client_id=f"https://{host}:{port}/c"), host
-    assert shelf.asked == []
+    assert called == []
 
 
 def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch, agent: Agent, person: Person) -> None:
@@ -473,6 +481,28 @@ def test_only_named_hosts_are_asked(tmp_path: Path, keys: Path, shelf: Shelf) ->
     ):
         named = ["agent.example", ".tools.example"]
         assert metadata_documents.is_of_hosts(f"https://{host}:444/c", named) is is_named, host
+
+
+def test_other_clients_cost_no_statement_more(
+    server: Server, application: Application, signed_in: Person
+) -> None:
+    """C016: whose id is no URL is looked for among the registered alone."""
+    statements: list[str] = []
+    with server.front.app_context():
+        engine = runtime().db.engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        tokens = application.tokens(signed_in)
+        application.refresh(tokens["refresh_token"])
+        application.userinfo(tokens["access_token"])
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert statements
+    assert not [statement for statement in statements if "client_document" in statement]
 
 
 def test_switched_off_it_is_as_if_there_were_none(server: Server, agent: Agent, person: Person) -> None:
@@ -531,7 +561,7 @@ def test_a_document_that_changed_counts(server: Server, agent: Agent, person: Pe
     assert person.page.status_code == 400
     with server.arranging():
         events = session().scalars(select(AuditEvent).where(AuditEvent.client_id == agent.id)).all()
-        names = [(event.name, event.actor) for event in events if event.name.startswith("client:")]
+        names = [(one.name, one.actor) for one in events if one.name.startswith("client:")]
     assert names == [
         ("client:created", "metadata document"),
         ("client:changed", "metadata document"),
@@ -562,6 +592,20 @@ def test_a_document_that_disappears_lets_nobody_in_and_ends_later(
     assert agent.refresh(tokens["refresh_token"]).status_code == 200
     with server.arranging():
         assert state_of(agent).problem == ""
+
+
+def test_a_document_that_goes_bad_while_somebody_signs_in(
+    server: Server, agent: Agent, person: Person
+) -> None:
+    """C016: it is looked at again before anything goes out, and nobody is sent on."""
+    agent.serve(headers={"Cache-Control": "max-age=300"})
+    person.go(agent.url())
+    assert person.step == "sign_in"
+    agent.say(client_secret="x")  # noqa: S106
+    server.clock.move(minutes=6)
+    person.sign_in()
+    assert person.page.status_code == 400
+    assert "not valid" in person.page.text
 
 
 def test_a_document_that_fails_is_not_asked_for_by_each_request(

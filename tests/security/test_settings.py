@@ -47,6 +47,16 @@ def test_keys_of_others_are_none_of_our_business() -> None:
 WRONG: dict[str, tuple[object, ...]] = {
     "SESSION_IDLE": ("an hour", "", "1.5", "1h", -1, 0, "0", 1.5, None, True, [3600]),
     "DEVELOPMENT": ("maybe", "", 2, None, "on"),
+    "CLIENT_DOCUMENT_HOSTS": (
+        5,
+        None,
+        "https://agent.example",
+        "agent.example/",
+        "*.example",
+        "a b",
+        ".",
+        "..",
+    ),
     "TRUSTED_PROXIES": (5, None, {"a": "b"}, (1, 2), "10.0.0.1, localhost"),
     "ADDRESS_LISTS": ("just-a-path", 5, ["a=b"], None),
     "ISSUER": (
