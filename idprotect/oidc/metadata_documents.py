@@ -84,7 +84,8 @@ def _said(headers: Mapping[str, str], now: datetime) -> int:
         if name == "max-age":
             return _number(value.strip('"')) - _number(headers.get("age", ""))
     if "expires" in headers:
-        return int((_time(headers["expires"], now) - _time(headers.get("date", ""), now)).total_seconds())
+        expires, date = _time(headers["expires"]), _time(headers.get("date", ""))
+        return int((expires - (date or now)).total_seconds()) if expires else 0
     return USUAL
 
 
@@ -92,11 +93,11 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
-def _time(text: str, otherwise: datetime) -> datetime:
+def _time(text: str) -> datetime | None:
     try:
         time = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
-        return otherwise
+        return None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 

@@ -872,6 +872,7 @@ def test_any_headers_are_understood(headers: dict[str, str]) -> None:
         ({"expires": "Wed, 01 Jan 2031 02:00:00 GMT"}, 7200),
         ({"expires": "Wed, 01 Jan 2031 02:00:00 GMT", "date": "Wed, 01 Jan 2031 01:00:00 GMT"}, 3600),
         ({"expires": "0"}, 300),
+        ({"expires": "0", "date": "Tue, 31 Dec 2030 00:00:00 GMT"}, 300),
         ({"expires": "Wed, 01 Jan 2031 02:00:00 GMT", "cache-control": "max-age=900"}, 900),
         ({"cache-control": "max-age=7200", "age": "3600"}, 3600),
     ],
