@@ -30,14 +30,10 @@ KINDS: Mapping[str, deliveries.Kind] = {
     SIGNAL: SIGNALS_TO_SEND,
     mails.KIND: MAILS,
 }
-#: Who hears what others have to tell, and finds what has to be told to others.
-DUTIES: Sequence[Callable[[], int]] = (
-    polling.poll_due,
-    receiving.act_on_released,
-    webhooks.queue_news,
-    alerts.queue_due,
-    digests.queue_due,
-)
+#: Who hears what others have to tell.
+HEARING: Sequence[Callable[[], int]] = (polling.poll_due, receiving.act_on_released)
+#: Who finds what has to be told.
+DUTIES: Sequence[Callable[[], int]] = (webhooks.queue_news, alerts.queue_due, digests.queue_due)
 #: So often a round is made while a webhook wants to hear of what happens, or else administrators do, in seconds.
 ROUND, SLOW_ROUND = 2.0, 20.0
 #: A process in which nothing waits looks again after so many seconds, if there are requests.
@@ -51,7 +47,8 @@ def deliver_due(seconds: float = 60) -> dict[str, int]:
 
 def work() -> dict[str, int]:
     """Make a round. Commits."""
-    return {"queued": sum(_done(duty) for duty in DUTIES), **deliver_due()}
+    heard = sum(_done(duty) for duty in HEARING)
+    return {"heard": heard, "queued": sum(_done(duty) for duty in DUTIES), **deliver_due()}
 
 
 def work_thoroughly() -> dict[str, int]:

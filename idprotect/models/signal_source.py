@@ -106,4 +106,7 @@ class ReceivedSignal(Base):
     detection_id: Mapped[str | None] = mapped_column(String(32))
     content: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
-    __table_args__ = (Index("ix_idprotect_received_signal_source", "source_id", "received_at"),)
+    __table_args__ = (
+        Index("ix_idprotect_received_signal_source", "source_id", "received_at"),
+        Index("ix_idprotect_received_signal_outcome", "outcome", "received_at"),
+    )

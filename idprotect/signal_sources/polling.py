@@ -87,18 +87,20 @@ def _fetch(source: SignalSource) -> int:
     """Fetch until nothing more waits. What was acted on is acknowledged with the next request, and is had once."""
     taken: list[str] = []
     refused: dict[str, dict[str, str]] = {}
-    count = 0
+    had: set[str] = set()
     for _ in range(MOST_ROUNDS):
-        batch = transmitter.poll(source, taken, refused)
+        sets = transmitter.poll(source, taken, refused)
         taken, refused = [], {}
-        if not batch.sets or source.held_since is not None:
-            return count
-        for jti, token in batch.sets.items():
+        if not sets or source.held_since is not None:
+            return len(had)
+        if sets.keys() <= had:
+            raise transmitter.Unavailable("The transmitter sends again what was acknowledged.")
+        for jti, token in sets.items():
             try:
                 receiving.receive(source, token)
                 taken.append(jti)
             except Refused as error:
                 refused[jti] = {"err": error.code, "description": str(error)}
-        count += len(batch.sets)
+        had |= sets.keys()
     transmitter.poll(source, taken, refused)
-    return count
+    return len(had)

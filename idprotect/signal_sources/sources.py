@@ -135,6 +135,12 @@ def hold(source: SignalSource, why: str) -> None:
     source.held_since, source.held_why = clock.now(), why[:256]
 
 
+def move(source: SignalSource, poll_url: Any) -> None:
+    """Fetch events where the transmitter says, if that can be."""
+    if isinstance(poll_url, str) and _url_problem(poll_url) is None:
+        source.poll_url = poll_url
+
+
 def note_failure(source: SignalSource, why: str) -> None:
     """Remember what went wrong last."""
     source.failed_at, source.failed_why = clock.now(), why[:256]
@@ -257,7 +263,7 @@ def _set(source: SignalSource, wanted: Wanted) -> None:
 
 
 def _check(wanted: Wanted) -> None:
-    for name in ("name", "issuer", "audience"):
+    for name in ("name", "issuer", "audience", "jwks_uri"):
         text = getattr(wanted, name)
         if (
             not text

@@ -108,9 +108,8 @@ def _check_times(claims: Mapping[str, Any]) -> None:
         raise Refused("invalid_request", "The token is from the future.")
     if issued_at < now - OLDEST_TOKEN.total_seconds():
         raise Refused("invalid_request", "The token is too old.")
-    if (
-        "exp" in claims
-    ):  # so that no ID token, and no access token, passes for an event (RFC 8417 section 4.5)
+    # So that no ID token, and no access token, passes for an event (RFC 8417 section 4.5).
+    if "exp" in claims:
         raise Refused("invalid_request", "A security event token has no exp.")
 
 

@@ -7,7 +7,6 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -79,8 +78,12 @@ def subscribe(source: SignalSource, by: str) -> dict[str, Any]:
     session().commit()  # the transmitter may use the token at once
     wanted = {"delivery": delivery, "events_requested": list(source.events)}
     stream: dict[str, Any] = _ask(source, "POST", _endpoint(source, "configuration_endpoint"), wanted)
-    if source.is_polled and isinstance(url := (stream.get("delivery") or {}).get("endpoint_url"), str):
-        source.poll_url = url
+    if source.audience not in _listed(stream.get("aud", source.audience)):
+        raise Unavailable(
+            f"The transmitter calls us {stream['aud']!r}: that has to be the audience.", "audience"
+        )
+    if source.is_polled:
+        sources.move(source, (stream.get("delivery") or {}).get("endpoint_url"))
     sources.record(source, by, "stream made", stream=str(stream.get("stream_id"))[:64])
     session().commit()
     return stream
@@ -123,16 +126,10 @@ def ask_for_verification(source: SignalSource, by: str) -> None:
     _ask(source, "POST", _endpoint(source, "verification_endpoint"), {"stream_id": stream_id, "state": state})
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What a poll brought: ``jti`` → token, and whether more waits."""
-
-    sets: Mapping[str, str]
-    is_more: bool
-
-
-def poll(source: SignalSource, taken: Sequence[str], refused: Mapping[str, Mapping[str, str]]) -> Batch:
-    """Say what was taken, and fetch what waits (RFC 8936 section 2). Commits.
+def poll(
+    source: SignalSource, taken: Sequence[str], refused: Mapping[str, Mapping[str, str]]
+) -> Mapping[str, str]:
+    """Say what was taken, and fetch what waits (RFC 8936 section 2): ``jti`` → token. Commits.
 
     :raises Unavailable: there is no answer.
     """
@@ -141,7 +138,7 @@ def poll(source: SignalSource, taken: Sequence[str], refused: Mapping[str, Mappi
     sets = told.get("sets")
     if not isinstance(sets, dict) or not all(isinstance(token, str) for token in sets.values()):
         raise Unavailable("The transmitter answers without sets.")
-    return Batch(sets, told.get("moreAvailable") is True)
+    return sets
 
 
 def _endpoint(source: SignalSource, name: str) -> str:

@@ -329,7 +329,7 @@ def test_an_application_is_told_that_its_user_signed_out(
     assert claims["jti"]
     assert "nonce" not in claims
     assert listener.kinds == ["application/x-www-form-urlencoded"]
-    assert deliver(server) == {"expired": 0, "queued": 0, "delivered": 0, "failed": 0}
+    assert deliver(server) == {"expired": 0, "heard": 0, "queued": 0, "delivered": 0, "failed": 0}
     assert len(listener.received) == 1
 
 
@@ -387,7 +387,9 @@ def test_failures_are_tried_again_and_logged(
     hearing.tokens(signed_in)
     end_session(signed_in).submit(button="")
     assert deliver(server)["failed"] == 1
-    assert deliver(server) == {"expired": 0, "queued": 0, "delivered": 0, "failed": 0}, "too early"
+    assert deliver(server) == {"expired": 0, "heard": 0, "queued": 0, "delivered": 0, "failed": 0}, (
+        "too early"
+    )
     for wait in WAITS[:2]:
         server.clock.move(seconds=wait.total_seconds() + 1)
         assert deliver(server)["failed"] == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
@@ -32,6 +32,9 @@ class Transmitter:
     url: str = ""
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one", "use": "sig"}))
     is_away: bool = False
+    forgets: bool = True
+    waiting: dict[str, str] = field(default_factory=dict)
+    asked: list[Any] = field(default_factory=list)
 
     def app(self, url: str) -> Flask:
         """Serve metadata and keys."""
@@ -40,13 +43,27 @@ class Transmitter:
 
         @app.get("/.well-known/ssf-configuration")
         def configuration() -> Any:
-            return jsonify(issuer=self.url, jwks_uri=f"{self.url}/jwks")
+            stream = f"{self.url}/stream"
+            return jsonify(issuer=self.url, jwks_uri=f"{self.url}/jwks", configuration_endpoint=stream)
 
         @app.get("/jwks")
         def jwks() -> Any:
             if self.is_away:
                 return "away", 503
             return jsonify(KeySet([self.key]).as_dict(private=False))
+
+        @app.post("/poll")
+        def poll() -> Any:
+            body = request.get_json()
+            self.asked.append((request.headers["Authorization"], body))
+            if self.forgets:
+                for jti in (*body["ack"], *body["setErrs"]):
+                    self.waiting.pop(jti, None)
+            return jsonify(sets=self.waiting)
+
+        @app.post("/stream")
+        def stream() -> Any:
+            return jsonify(stream_id="one", aud="somebody else", delivery={"method": "x"}), 201
 
         return app
 

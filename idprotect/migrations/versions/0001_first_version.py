@@ -306,6 +306,9 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_idprotect_received_signal_source", ["source_id", "received_at"], unique=False
         )
+        batch_op.create_index(
+            "ix_idprotect_received_signal_outcome", ["outcome", "received_at"], unique=False
+        )
 
     op.create_table(
         "idprotect_signal_stream",
@@ -848,6 +851,7 @@ def downgrade() -> None:
     op.drop_table("idprotect_webhook")
     op.drop_table("idprotect_signal_stream")
     with op.batch_alter_table("idprotect_received_signal", schema=None) as batch_op:
+        batch_op.drop_index("ix_idprotect_received_signal_outcome")
         batch_op.drop_index("ix_idprotect_received_signal_source")
 
     op.drop_table("idprotect_received_signal")
