@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.routing import PathConverter
 
 from idprotect import notifications, pages
 from idprotect.api import (
@@ -30,6 +31,7 @@ from idprotect.runtime import settings
 
 PREFIX = "/api/v1"
 LARGEST_BODY, LONGEST_QUERY = 64 * 1024, 8 * 1024
+ANY_PATH = "idprotect_any_path"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 ROUTES: Sequence[Route] = (
@@ -42,6 +44,12 @@ ROUTES: Sequence[Route] = (
     *applications.ROUTES,
     findings.FINDINGS,
 )
+
+
+class AnyPath(PathConverter):
+    """The rest of an address, whatever stands in it: with a line break it is answered in our form, too."""
+
+    regex = "[^/](?s:.)*?"
 
 
 def _at_each_path() -> Mapping[str, Mapping[str, Route]]:
@@ -66,15 +74,16 @@ PUBLIC = frozenset({"openapi", "nothing"})
 def create_blueprint() -> Blueprint:
     """Return the blueprint with all routes."""
     blueprint = Blueprint("idprotect_api", __name__)
+    blueprint.record(lambda state: state.app.url_map.converters.update({ANY_PATH: AnyPath}))
     for path in PATHS:
         # The id of a client can be a URL.
-        rule = re.sub(r"{(\w+)}", r"<\1>", path).replace("<client_id>", "<path:client_id>")
+        rule = re.sub(r"{(\w+)}", r"<\1>", path).replace("<client_id>", f"<{ANY_PATH}:client_id>")
         # All methods come here, so that those which a path has not are answered in our form, too.
         blueprint.add_url_rule(
             rule, _name(path), _answering(PATHS[path]), methods=METHODS, provide_automatic_options=False
         )
     blueprint.add_url_rule("/openapi.json", "openapi", _openapi)
-    for rule in ("/", "/<path:rest>"):
+    for rule in ("/", f"/<{ANY_PATH}:rest>"):
         blueprint.add_url_rule(rule, "nothing", _nothing, methods=METHODS, provide_automatic_options=False)
     blueprint.before_request(_bound)
     blueprint.after_request(_finish)

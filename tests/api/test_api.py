@@ -116,7 +116,7 @@ def test_every_address_below_the_api_is_in_the_table(server: Server) -> None:
     """Over the URL map: nothing answers there that has no scope, but the description and what is not there."""
     rules = [rule for rule in server.app.url_map.iter_rules() if rule.rule.startswith(api.PREFIX)]
     assert {rule.endpoint.rpartition(".")[2] for rule in rules} == api.ENDPOINTS | api.PUBLIC
-    for path in ("/nothing-here", "/users/1/2/3", "/"):
+    for path in ("/nothing-here", "/users/1/2/3", "/", "/not%0Ahing"):
         answer = server.send("GET", f"{api.PREFIX}{path}")
         assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
 
