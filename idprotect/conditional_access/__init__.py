@@ -3,7 +3,7 @@
 from idprotect.conditional_access.decision import OUTCOMES, Decision, Outcome, PolicyResult, Reason, Step
 from idprotect.conditional_access.document import parse_policies, parse_tests
 from idprotect.conditional_access.evaluation import BY_DOCUMENT, CONDITIONS, evaluate, skip_days_left
-from idprotect.conditional_access.facts import AccessRequest
+from idprotect.conditional_access.facts import AcceptedTerms, AccessRequest
 from idprotect.conditional_access.policy import (
     Control,
     Location,
@@ -22,6 +22,7 @@ __all__ = [
     "BY_DOCUMENT",
     "CONDITIONS",
     "OUTCOMES",
+    "AcceptedTerms",
     "AccessRequest",
     "Control",
     "Decision",

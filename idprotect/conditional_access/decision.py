@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     PASSWORD_CHANGE_REQUIRED = "password_change_required"  # noqa: S105 (a word, not a secret)
     RECOVERY_REQUIRED = "recovery_required"
     REGISTRATION_REQUIRED = "registration_required"
+    TERMS_REQUIRED = "terms_required"
     BLOCKED = "blocked"
 
 
@@ -49,6 +50,7 @@ class Step(StrEnum):
     PASSWORD_CHANGE = "password_change"  # noqa: S105
     RECOVERY = "recovery"
     REVIEW = "review"
+    TERMS_OF_USE = "terms_of_use"
     CONSENT = "consent"
 
 
@@ -98,6 +100,7 @@ class Decision:
     :param about_user: the risk that asks is the user's, not only this sign-in's.
     :param mfa_for_sign_in_risk: a policy about sign-in risk asks for MFA, so passing it remediates the sign-in.
     :param skip_days_left: days left during which registration can be put off, None when it cannot be.
+    :param terms_of_use: names of the terms of use that are still to be accepted.
     """
 
     steps: tuple[Step, ...]
@@ -106,6 +109,7 @@ class Decision:
     about_user: bool = False
     mfa_for_sign_in_risk: bool = False
     skip_days_left: int | None = None
+    terms_of_use: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -137,6 +141,7 @@ _WORDS: Mapping[Step, str] = {
     Step.PASSWORD_CHANGE: str(Outcome.PASSWORD_CHANGE_REQUIRED),
     Step.RECOVERY: str(Outcome.RECOVERY_REQUIRED),
     Step.REVIEW: "review_required",
+    Step.TERMS_OF_USE: str(Outcome.TERMS_REQUIRED),
     Step.CONSENT: "consent_required",
 }
 

@@ -82,7 +82,15 @@ _WHEN_KEYS = frozenset(
     }
 )
 _THEN_KEYS = frozenset(
-    {"require", "strength", "unregistered", "skip_days", "sign_in_frequency", "persistent_browser"}
+    {
+        "require",
+        "strength",
+        "unregistered",
+        "skip_days",
+        "sign_in_frequency",
+        "terms_of_use",
+        "persistent_browser",
+    }
 )
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -221,6 +229,7 @@ class _Reader:
             unregistered=self.choice(then, "unregistered", Unregistered.BLOCK),
             skip_days=self.skip_days(then),
             sign_in_frequency=self.sign_in_frequency(then),
+            terms_of_use=self.strings(then, "terms_of_use"),
         )
         for rule in validity_problems(policy):
             self.problem(rule.bare, rule.key)

@@ -62,6 +62,10 @@ CONDITIONS: Mapping[str, Condition] = {
 }
 
 
+#: What asks for nothing because of risk, so nobody has to be told of that. Terms of use are no answer to it.
+_AGAINST_NO_RISK = frozenset({Outcome.ALLOWED, Outcome.MFA_SATISFIED, Outcome.TERMS_REQUIRED})
+
+
 def evaluate(policies: PolicySet, request: AccessRequest) -> Decision:
     """Judge one access request.
 
@@ -125,7 +129,7 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
     if Control.REGISTRATION in policy.controls:
         return _registration_outcome(policy, request, company)
     if not policy.controls & {Control.MFA, Control.BLOCK}:
-        return Outcome.ALLOWED, None
+        return _when_proved(policy, request, Outcome.ALLOWED)
     if not _mfa_is_fresh(policy, request):
         if request.registered:
             return _mfa_outcome(policy, request)
@@ -136,7 +140,18 @@ def _outcome(policy: Policy, request: AccessRequest, company: list[Policy]) -> t
         return Outcome.PASSWORD_CHANGE_REQUIRED, Reason.POLICY
     if _wants_recovery(policy, request):
         return Outcome.RECOVERY_REQUIRED, Reason.POLICY
-    return Outcome.MFA_SATISFIED, None
+    return _when_proved(policy, request, Outcome.MFA_SATISFIED)
+
+
+def _when_proved(policy: Policy, request: AccessRequest, satisfied: Outcome) -> tuple[Outcome, Reason | None]:
+    """Ask for terms of use once nothing else is left to ask for: they are no proof of anything."""
+    if _terms_wanted(policy, request):
+        return Outcome.TERMS_REQUIRED, Reason.POLICY
+    return satisfied, None
+
+
+def _terms_wanted(policy: Policy, request: AccessRequest) -> frozenset[str]:
+    return frozenset(name for name in policy.terms_of_use if not request.has_accepted(name))
 
 
 def _is_opened_by_pass(policy: Policy, request: AccessRequest) -> bool:
@@ -185,7 +200,11 @@ def _session_outcome(request: AccessRequest, company: list[Policy]) -> tuple[Out
     """
     if request.registered and _is_since(request.mfa_at, request.session_risk_at):
         return Outcome.MFA_SATISFIED, None
-    asking = [p for p in company if p is not SESSION and _is_about_session(p, request)]
+    asking = [
+        p
+        for p in company
+        if p is not SESSION and _is_about_session(p, request) and not p.is_about_terms_alone
+    ]
     said = [_outcome(policy, request, company)[0] for policy in asking]
     if said and all(outcome is Outcome.MFA_REQUIRED for outcome in said):
         return Outcome.ALLOWED, None
@@ -289,6 +308,7 @@ def _combine(request: AccessRequest, enforced: list[Policy], results: tuple[Poli
         _is_about_user(request, enforced, counted),
         mfa_for_sign_in_risk=_asks_for_sign_in_risk(request, enforced),
         skip_days_left=_skip_days_left(request, enforced, counted),
+        terms_of_use=tuple(sorted(_all_terms_wanted(request, enforced))),
     )
 
 
@@ -331,9 +351,14 @@ def _steps(
         or any(_wants_password_change(policy, request) for policy in enforced),
         Step.RECOVERY: any(_wants_recovery(policy, request) for policy in enforced),
         Step.REVIEW: request.stopped_sign_in,
+        Step.TERMS_OF_USE: bool(_all_terms_wanted(request, enforced)),
         Step.CONSENT: not request.consented,
     }
     return tuple(step for step, is_asked in asked.items() if is_asked)
+
+
+def _all_terms_wanted(request: AccessRequest, enforced: list[Policy]) -> frozenset[str]:
+    return frozenset().union(*(_terms_wanted(policy, request) for policy in enforced))
 
 
 def _is_about_user(
@@ -341,8 +366,7 @@ def _is_about_user(
 ) -> bool:
     """Whether the user's risk asks for something."""
     return bool(request.user_risk) and any(
-        policy.is_about_user_risk
-        and counted[policy.name].outcome not in (Outcome.MFA_SATISFIED, Outcome.ALLOWED)
+        policy.is_about_user_risk and counted[policy.name].outcome not in _AGAINST_NO_RISK
         for policy in enforced
     )
 
@@ -371,7 +395,7 @@ def _notice_is_due(
     """Whether risk asks for something, and the person was not told since it arose."""
     since = []
     for policy in enforced:
-        if counted[policy.name].outcome in (Outcome.MFA_SATISFIED, Outcome.ALLOWED):
+        if counted[policy.name].outcome in _AGAINST_NO_RISK:
             continue
         if policy.is_about_user_risk and request.user_risk and request.user_risk_at:
             since.append(request.user_risk_at)

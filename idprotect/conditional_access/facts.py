@@ -1,7 +1,7 @@
 """What a decision is made from: one access request, as plain facts that can be stored and read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,31 @@ from idprotect.risk.levels import RiskLevel
 #: A country or platform nobody could tell is its own choice in a policy, never "any other".
 UNKNOWN = "unknown"
 PLATFORMS = frozenset({"windows", "macos", "linux", "ios", "android", "chromeos", UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedTerms:
+    """Terms of use that the user accepted, and what it takes for that to be good enough.
+
+    :param version: the newest that was accepted.
+    :param at: when it was accepted last.
+    :param required: the oldest version whose acceptance is good enough.
+    :param valid_days: for how many days an acceptance is good; None: as long as the version is.
+    """
+
+    name: str
+    version: int = 1
+    at: datetime | None = None
+    required: int = 1
+    valid_days: int | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether nothing has to be accepted anew."""
+        if self.version < self.required:
+            return False
+        if self.valid_days is None:
+            return True
+        return self.at is not None and (now - self.at).days < self.valid_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +67,8 @@ class AccessRequest:
     :param console: the administrator's console is entered: a second factor is demanded, whatever the policies say.
     :param mfa_demanded: a page of a host application is asked for that takes nobody without a second factor.
     :param risk_limit: one is asked for that takes nobody at this level of risk or above; none: it takes everybody.
+    :param accepted_terms: of the terms of use that policies ask for, those that the user accepted; what is not among
+        them was not accepted.
     :param consented: consent is given, or not needed for this client.
     """
 
@@ -81,6 +108,7 @@ class AccessRequest:
     console: bool = False
     mfa_demanded: bool = False
     risk_limit: RiskLevel = RiskLevel.NONE
+    accepted_terms: tuple[AcceptedTerms, ...] = ()
     consented: bool = True
 
     @property
@@ -103,6 +131,15 @@ class AccessRequest:
         """Whether the identity is too doubtful to add a second factor to."""
         return self.user_risk >= RiskLevel.MEDIUM
 
+    def has_accepted(self, terms: str) -> bool:
+        """Whether the user accepted terms of use in a version, and at a time, that are good enough."""
+        return any(accepted.name == terms and accepted.holds(self.at) for accepted in self.accepted_terms)
+
+    def whatever_the_time(self) -> "AccessRequest":
+        """Return the facts as they count for a token that is out: what went by since does not end it."""
+        terms = tuple(replace(accepted, valid_days=None) for accepted in self.accepted_terms)
+        return replace(self, authenticated_at=None, accepted_terms=terms)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON values, without those that are at their default."""
         return {
@@ -124,6 +161,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, frozenset):
         return sorted(value)
+    if isinstance(value, tuple):
+        return [{name: _plain(part) for name, part in asdict(item).items()} for item in value]
     return value
 
 
@@ -131,7 +170,22 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _accepted_terms(stored: Any) -> tuple[AcceptedTerms, ...]:
+    """Read what was accepted; the name of terms alone says that they were, in a way that is good enough."""
+    if not isinstance(stored, list):
+        raise TypeError("accepted terms must be a list")
+    return tuple(_accepted(item) for item in stored)
+
+
+def _accepted(stored: Any) -> AcceptedTerms:
+    if isinstance(stored, str):
+        return AcceptedTerms(stored)
+    at = stored.get("at")
+    return AcceptedTerms(**{**stored, "at": datetime.fromisoformat(at) if at is not None else None})
+
+
 _READERS: Mapping[str, Any] = {
+    "accepted_terms": _accepted_terms,
     **dict.fromkeys(("scopes", "groups", "roles", "locations", "amr", "strengths"), frozenset),
     **dict.fromkeys(("sign_in_risk", "session_risk", "user_risk", "risk_limit"), RiskLevel.parse),
     **dict.fromkeys(

@@ -77,6 +77,7 @@ class Policy:
     :param strength: how good the second factor has to be; any is good enough when it is None.
     :param skip_days: for registration: days from the first prompt during which it can be put off, 0 to 30.
     :param sign_in_frequency: how long ago the person may have proved who they are; None: as long as sessions last.
+    :param terms_of_use: names of terms of use that have to be accepted.
     """
 
     name: str
@@ -98,6 +99,12 @@ class Policy:
     unregistered: Unregistered = Unregistered.BLOCK
     skip_days: int = 0
     sign_in_frequency: timedelta | None = None
+    terms_of_use: frozenset[str] = frozenset()
+
+    @property
+    def is_about_terms_alone(self) -> bool:
+        """Whether it demands nothing that proves who somebody is, and stops nobody."""
+        return bool(self.terms_of_use) and not self.controls and self.sign_in_frequency is None
 
     @property
     def is_about_user_risk(self) -> bool:
@@ -227,6 +234,11 @@ class PolicySet:
         """The strengths that a policy asks for."""
         return frozenset(policy.strength for policy in self.policies if policy.strength is not None)
 
+    @property
+    def terms_of_use(self) -> frozenset[str]:
+        """The names of the terms of use that a policy asks for, whatever its state."""
+        return frozenset().union(*(policy.terms_of_use for policy in self.policies))
+
     def locations_of(self, ip_address: str | None, country: str | None = None) -> frozenset[str]:
         """Return the names of the locations that hold an address in a country."""
         return frozenset(location.name for location in self._holding(ip_address, country))
@@ -250,17 +262,18 @@ def validity_problems(policy: Policy) -> list[Problem]:
     controls = policy.controls
     rules = [
         (
-            not controls and policy.sign_in_frequency is None,
+            not controls and policy.sign_in_frequency is None and not policy.terms_of_use,
             "require",
             "'then.require' must name at least one of " + ", ".join(Control),
         ),
         (
-            Control.BLOCK in controls and (len(controls) > 1 or policy.sign_in_frequency is not None),
+            Control.BLOCK in controls
+            and bool(len(controls) > 1 or policy.sign_in_frequency is not None or policy.terms_of_use),
             "require",
             "block cannot be combined with another control",
         ),
         (
-            Control.REGISTRATION in controls and len(controls) > 1,
+            Control.REGISTRATION in controls and bool(len(controls) > 1 or policy.terms_of_use),
             "require",
             "registration cannot be combined with another control",
         ),
@@ -273,6 +286,11 @@ def validity_problems(policy: Policy) -> list[Problem]:
             Control.REGISTRATION in controls and policy.expression_names("registering"),
             "expression",
             "registration cannot depend on whether somebody is registering",
+        ),
+        (
+            policy.terms_of_use and (policy.registering or policy.expression_names("registering")),
+            "terms_of_use",
+            "terms of use cannot be asked of somebody who is registering",
         ),
         (
             policy.skip_days and Control.REGISTRATION not in controls,
@@ -324,6 +342,11 @@ def _cure_problems(policy: Policy, cure: str) -> list[Problem]:
         ),
         (policy.clients != Selection(), "include", "must hold for all clients"),
         (further, "require", "allows no condition but user risk"),
+        (
+            policy.terms_of_use,
+            "terms_of_use",
+            "cannot be combined with terms of use: once the risk is cured, nobody would be asked for them",
+        ),
     ]
     return [Problem(f"{cure} {rule}", key=key) for is_broken, key, rule in rules if is_broken]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from idprotect.conditional_access.decision import OUTCOMES, Decision, Outcome
 from idprotect.conditional_access.evaluation import evaluate
-from idprotect.conditional_access.facts import AccessRequest
+from idprotect.conditional_access.facts import AcceptedTerms, AccessRequest
 from idprotect.conditional_access.policy import PolicySet, PolicyTest
 
 _AT = "2026-01-01T12:00:00+00:00"
@@ -42,6 +42,12 @@ def example_facts(given: Mapping[str, Any]) -> AccessRequest:
 
 def _fits(value: Any, kind: Any) -> bool:
     """Whether a fact is of its kind: a moment has a time zone, and a text can be printed."""
+    if isinstance(value, tuple):
+        return all(
+            _fits(getattr(one, field), part)
+            for one in value
+            for field, part in AcceptedTerms.__annotations__.items()
+        )
     if kind == frozenset[str]:
         return isinstance(value, frozenset) and all(_fits(one, str) for one in value)
     if isinstance(value, str):

@@ -9,7 +9,9 @@ from typing import Any
 from idprotect.conditional_access import AccessRequest, Decision, PolicySet, Step, evaluate
 
 #: The steps at which a person has to do something.
-PROMPTS = frozenset({Step.SIGN_IN, Step.MFA_REGISTRATION, Step.MFA, Step.PASSWORD_CHANGE, Step.RECOVERY})
+PROMPTS = frozenset(
+    {Step.SIGN_IN, Step.MFA_REGISTRATION, Step.MFA, Step.PASSWORD_CHANGE, Step.RECOVERY, Step.TERMS_OF_USE}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ class Report:
     first: datetime | None = None
     last: datetime | None = None
     _newest: list[tuple[datetime, int, Judged]] = field(default_factory=list)
+    _asked_for_terms: set[tuple[str, str]] = field(default_factory=set)
     _order: Iterator[int] = field(default_factory=count)
 
     @classmethod
@@ -139,10 +140,18 @@ class Report:
         self.first = min(self.first or judged.at, judged.at)
         self.last = max(self.last or judged.at, judged.at)
         prompts = self.users.setdefault(judged.username, Prompts())
-        prompts.before += len(judged.before.prompts)
-        prompts.after += len(judged.after.prompts)
+        prompts.before += self._prompts(judged.before, "before", judged.username)
+        prompts.after += self._prompts(judged.after, "after", judged.username)
         if judged.changed:
             self._count_change(judged, prompts)
+
+    def _prompts(self, course: Course, side: str, username: str) -> int:
+        """Count what somebody is asked for; terms of use once a person, because they are accepted then."""
+        if Step.TERMS_OF_USE not in course.prompts:
+            return len(course.prompts)
+        asked_before = (side, username) in self._asked_for_terms
+        self._asked_for_terms.add((side, username))
+        return len(course.prompts) - asked_before
 
     def _count_change(self, judged: Judged, prompts: Prompts) -> None:
         prompts.changed += 1

@@ -75,7 +75,10 @@ def _answer(policy: Policy, request: AccessRequest, result: PolicyResult | None)
         title=policy.title,
         state=str(result.state if result is not None else PolicyState.OFF),
         outcome=result.word if result is not None else str(Outcome.NOT_APPLIED),
-        controls=tuple(str(control) for control in Control if control in policy.controls),
+        controls=(
+            *(str(control) for control in Control if control in policy.controls),
+            *(f"terms_of_use: {name}" for name in sorted(policy.terms_of_use)),
+        ),
         reason=str(result.reason) if result is not None and result.reason else None,
         unmet={condition: why(policy, request, condition) for condition in unmet},
     )

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from idprotect.conditional_access import (
+    AcceptedTerms,
     AccessRequest,
     Control,
     Policy,
@@ -47,6 +48,13 @@ HOUR_AGO, TWO_HOURS_AGO = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
 MOMENTS = (None, NOW, SIGNED_IN_AT, HOUR_AGO, HOUR_AGO - timedelta(microseconds=1), TWO_HOURS_AGO)
 NOT_YET = (None,) * 5
 PROMPTS = (None, *(NOW - timedelta(days=days) for days in (-1, 0, 1, 13, 14, 40)))
+RULES = (
+    (),
+    (AcceptedTerms("rules", at=HOUR_AGO),),
+    (AcceptedTerms("rules", version=2, required=3, at=HOUR_AGO),),
+    (AcceptedTerms("rules", at=NOW - timedelta(days=31), valid_days=30),),
+    (AcceptedTerms("rules", at=NOW - timedelta(days=29), valid_days=30), AcceptedTerms("privacy")),
+)
 FACTS: Choices = {
     "username": ("ada", "eve"),
     "client_id": ("notes", "bank"),
@@ -76,6 +84,7 @@ FACTS: Choices = {
     "vouched_for": (*[False] * 5, True),
     "step_up": (*[False] * 9, True),
     "consented": (*[True] * 9, False),
+    "accepted_terms": RULES,
 }
 
 
@@ -109,14 +118,15 @@ WHO = (
 )
 MFA, CURE = frozenset({Control.MFA}), frozenset({Control.MFA, Control.PASSWORD_CHANGE})
 REMEDIATION = frozenset({Control.MFA, Control.RISK_REMEDIATION})
-REGISTRATION = frozenset({Control.REGISTRATION})
+REGISTRATION, RULES_ALONE = frozenset({Control.REGISTRATION}), frozenset({"rules"})
 EXPRESSIONS = (
     'known_device or user_risk >= "medium"',
     'country not in ["CH", "AT"] and not registered',
     '"low" < sign_in_risk and ("staff" in groups or user_risk == "none")',
 )
 TERMS: Choices = {
-    "controls": (*[MFA, CURE, REMEDIATION, REGISTRATION] * 4, frozenset({Control.BLOCK})),
+    "controls": (*[MFA, CURE, REMEDIATION, REGISTRATION, EMPTY] * 4, frozenset({Control.BLOCK})),
+    "terms_of_use": (*[EMPTY] * 4, RULES_ALONE, frozenset({"rules", "privacy"})),
     "state": (*[PolicyState.ON] * 5, PolicyState.REPORT_ONLY, PolicyState.OFF),
     "who": WHO,
     "clients": (
@@ -146,14 +156,19 @@ def _policy(name: str, drawn: bytes) -> Policy:
     if terms["controls"] != REGISTRATION:
         terms["skip_days"] = 0
     else:
+        terms |= {"registering": False, "terms_of_use": EMPTY}
+    if not terms["controls"]:
+        terms["terms_of_use"] = terms["terms_of_use"] or RULES_ALONE
+    if terms["terms_of_use"]:
         terms["registering"] = False
     if Control.MFA not in terms["controls"]:
         terms["strength"] = None
     if terms["controls"] == frozenset({Control.BLOCK}):
-        terms["sign_in_frequency"] = None
+        terms |= {"sign_in_frequency": None, "terms_of_use": EMPTY}
     if terms["controls"] in (CURE, REMEDIATION):
         terms |= {
             "sign_in_frequency": None,
+            "terms_of_use": EMPTY,
             "registering": False,
             "clients": Selection(),
             "countries": Selection(),
@@ -194,12 +209,23 @@ _BY_KIND: dict[str, st.SearchStrategy[Any]] = {
     "frozenset[str]": names,
     "bool": st.booleans(),
     "RiskLevel": st.sampled_from(RiskLevel),
+    "tuple[AcceptedTerms, ...]": st.tuples()
+    | st.tuples(
+        st.builds(
+            AcceptedTerms,
+            st.text(max_size=4),
+            st.integers(),
+            st.none() | times,
+            st.integers(),
+            st.none() | st.integers(),
+        )
+    ),
 }
 
 
 def _of_kind(annotation: Any) -> st.SearchStrategy[Any]:
     name = annotation.__name__ if type(annotation) is type or annotation is RiskLevel else str(annotation)
-    return _BY_KIND[name.replace("datetime.datetime", "datetime")]
+    return _BY_KIND[name.replace("datetime.datetime", "datetime").replace(f"{AcceptedTerms.__module__}.", "")]
 
 
 strange_requests: st.SearchStrategy[AccessRequest] = st.builds(

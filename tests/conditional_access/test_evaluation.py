@@ -76,6 +76,7 @@ def test_the_words_are_those_of_the_product() -> None:
         "password_change_required",
         "recovery_required",
         "registration_required",
+        "terms_required",
         "blocked",
     ]
 

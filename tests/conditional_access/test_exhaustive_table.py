@@ -9,6 +9,7 @@ the right password has to do, in the order in which it is asked for:
 ``nmp`` notice, MFA, password change
 ``r``  registration                             ``r14``  registration, can be put off for 14 days
 ``nr`` notice, registration there and then
+``t``  terms of use, the last of what is asked for; after any of the above it stands behind that
 ``S``  the sign-in is blocked by a policy       ``A``    the account is blocked by a policy
 ``s``  the sign-in is blocked, no method        ``a``    the account is blocked, no method
 ====== ================================================================================================
@@ -26,6 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idprotect.conditional_access import (
+    AcceptedTerms,
     AccessRequest,
     Control,
     Decision,
@@ -54,6 +56,9 @@ SIGN_IN_REGISTER_HIGH = SIGN_IN_REGISTER.replace('"medium", ', "")
 REGISTRATION = 'name = "registration"\nthen = { require = ["registration"] }'
 REGISTRATION_14 = REGISTRATION.replace('["registration"]', '["registration"], skip_days = 14')
 MFA_ALWAYS = 'name = "mfa"\nthen = { require = ["mfa"] }'
+TERMS_ALWAYS = 'name = "rules"\nthen = { terms_of_use = ["rules"] }'
+TERMS_AT_LOW = TERMS_ALWAYS.replace("then", 'when = { sign_in_risk = ["low"] }\nthen')
+MFA_AND_TERMS = MFA_ALWAYS.replace('["mfa"]', '["mfa"], terms_of_use = ["rules"]')
 
 # Policies → what is asked for.          with a second factor      without one
 TABLE: dict[str, tuple[tuple[str, ...], str]] = {
@@ -201,9 +206,54 @@ TABLE: dict[str, tuple[tuple[str, ...], str]] = {
         A    A    A    A        A    A    A    A
         """,
     ),
+    "everybody accepts terms": (
+        (TERMS_ALWAYS,),
+        """
+        t    t    t    t        t    t    t    t
+        t    t    t    t        t    t    t    t
+        t    t    t    t        t    t    t    t
+        t    t    t    t        t    t    t    t
+        """,
+    ),
+    "terms are the lighter step at low risk": (
+        (TERMS_AT_LOW, SIGN_IN_MFA),
+        """
+        .    t    nm   nm       .    t    s    s
+        .    t    nm   nm       .    t    s    s
+        .    t    nm   nm       .    t    a    a
+        .    t    nm   nm       .    t    a    a
+        """,
+    ),
+    "everybody proves a second factor and accepts terms": (
+        (MFA_AND_TERMS,),
+        """
+        mt   mt   mt   mt       rt   rt   s    s
+        mt   mt   mt   mt       rt   rt   s    s
+        mt   mt   mt   mt       a    a    a    a
+        mt   mt   mt   mt       a    a    a    a
+        """,
+    ),
+    "the specification's three, all recovering, and terms": (
+        (TERMS_ALWAYS, USER_RECOVERY, SIGN_IN_MFA, REGISTRATION_14),
+        """
+        t    t    nmt  nmt      r14t r14t s    s
+        t    t    nmt  nmt      r14t r14t s    s
+        nmpt nmpt nmpt nmpt     a    a    a    a
+        nmpt nmpt nmpt nmpt     a    a    a    a
+        """,
+    ),
+    "a risky sign-in may register there and then, and accepts terms": (
+        (SIGN_IN_REGISTER, TERMS_ALWAYS),
+        """
+        t    t    nmt  nmt      t    t    nrt  nrt
+        t    t    nmt  nmt      t    t    nrt  nrt
+        t    t    nmt  nmt      t    t    a    a
+        t    t    nmt  nmt      t    t    a    a
+        """,
+    ),
 }
 
-STEPS = {
+_BEFORE_TERMS = {
     ".": (),
     "m": (Step.MFA,),
     "nm": (Step.NOTICE, Step.MFA),
@@ -211,6 +261,10 @@ STEPS = {
     "r": (Step.MFA_REGISTRATION,),
     "r14": (Step.MFA_REGISTRATION,),
     "nr": (Step.NOTICE, Step.MFA_REGISTRATION),
+}
+STEPS = {
+    **_BEFORE_TERMS,
+    **{f"{cell}t".lstrip("."): (*steps, Step.TERMS_OF_USE) for cell, steps in _BEFORE_TERMS.items()},
     **dict.fromkeys("SAsa", (Step.BLOCK,)),
 }
 
@@ -231,7 +285,7 @@ def cells() -> Iterator[tuple[str, RiskLevel, RiskLevel, bool, str]]:
 
 @pytest.mark.parametrize("title", TABLE)
 def test_every_combination_is_asked_for_what_the_table_says(title: str) -> None:
-    """F038, F039, F042, F043, F044, F048, F066-F072, F080-F082, C035."""
+    """F038, F039, F042, F043, F044, F048, F066-F072, F080-F082, C035, C068."""
     force = document(TABLE[title][0])
     for _, user_risk, sign_in_risk, registered, cell in (found for found in cells() if found[0] == title):
         decision = evaluate(
@@ -239,12 +293,12 @@ def test_every_combination_is_asked_for_what_the_table_says(title: str) -> None:
         )
         where = (title, user_risk.label, sign_in_risk.label, registered)
         assert decision.steps == STEPS[cell], where
-        assert decision.skip_days_left == (14 if cell == "r14" else None), where
+        assert decision.skip_days_left == (14 if cell.startswith("r14") else None), where
         if decision.first is Step.BLOCK:
             assert decision.about_user is (cell in "Aa"), where
             assert (decision.reason is Reason.POLICY) is (cell in "SA"), where
         elif decision.first is Step.NOTICE:
-            assert decision.about_user is (cell == "nmp"), where
+            assert decision.about_user is cell.startswith("nmp"), where
 
 
 @pytest.mark.parametrize("title", TABLE)
@@ -286,6 +340,10 @@ def walk(force: PolicySet, request: AccessRequest) -> Iterator[Step]:
                     request, at=now, signed_in_at=now, authenticated_at=now, mfa_at=now, noticed_at=None
                 )
                 request = replace(request, user_risk=RiskLevel.NONE, user_risk_at=None)
+            case Step.TERMS_OF_USE:
+                named = evaluate(force, request).terms_of_use
+                accepted = tuple(AcceptedTerms(name, at=now, valid_days=1) for name in named)
+                request = replace(request, at=now, accepted_terms=(*request.accepted_terms, *accepted))
     raise AssertionError("the pages go in circles")
 
 
@@ -392,6 +450,19 @@ def is_strong(policy: Policy, request: AccessRequest) -> bool:
     return policy.strength is None or bool(request.amr & {"hwk", "swk"})
 
 
+def agreed_to(request: AccessRequest) -> set[str]:
+    """C068: the terms that were accepted, in a version and at a time that are good enough."""
+    return {
+        terms.name
+        for terms in request.accepted_terms
+        if terms.required <= terms.version
+        and (
+            terms.valid_days is None
+            or (terms.at is not None and (request.at - terms.at).total_seconds() < terms.valid_days * 86_400)
+        )
+    }
+
+
 def unmet(force: PolicySet, request: AccessRequest) -> list[tuple[str, str]]:
     """Return what enforced policies that apply still demand."""
     if force.emergency or request.username in force.break_glass:
@@ -401,6 +472,7 @@ def unmet(force: PolicySet, request: AccessRequest) -> list[tuple[str, str]]:
         *((p.name, str(c)) for p in applying for c in p.controls if not is_met(c, p, request)),
         *((p.name, "sign_in_frequency") for p in applying if not is_recent(p, request)),
         *((p.name, "strength") for p in applying if not is_strong(p, request)),
+        *((p.name, name) for p in applying for name in p.terms_of_use - agreed_to(request)),
     ]
 
 
@@ -421,7 +493,7 @@ def own_demands(request: AccessRequest) -> bool:
 def test_nobody_is_let_in_while_a_control_is_unmet_and_nobody_is_kept_out_for_nothing(
     force: PolicySet, request: AccessRequest
 ) -> None:
-    """I1, F048: allowed exactly when every control of every enforced policy that applies is met."""
+    """I1, F048, C068: allowed exactly when every control of every enforced policy that applies is met."""
     decision = evaluate(force, request)
     missing = unmet(force, request)
     assert decision.allowed is (not missing and not own_demands(request)), missing

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from idprotect.conditional_access import AccessRequest, PolicySet, evaluate
+from idprotect.conditional_access import AcceptedTerms, AccessRequest, PolicySet, evaluate
 from idprotect.risk import RiskLevel
 from tests.conditional_access.examples import HIGH, LOW, MEDIUM, NOW, USER_RECOVERY, asking, in_force
 from tests.conditional_access.strategies import access_requests, policy_sets, strange_requests
@@ -80,6 +80,7 @@ OTHER: dict[str, Any] = {
     "console": True,
     "mfa_demanded": True,
     "risk_limit": RiskLevel.MEDIUM,
+    "accepted_terms": (AcceptedTerms("rules", 2, NOW, 3, 30), AcceptedTerms("privacy")),
     "consented": False,
 }
 
