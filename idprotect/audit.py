@@ -42,6 +42,12 @@ class Event(StrEnum):
     PASSWORD_TEMPORARY = "password:temporary"  # noqa: S105
     CONSENT_GIVEN = "consent:given"
     CONSENT_REVOKED = "consent:revoked"
+    TERMS_ACCEPTED = "terms:accepted"
+    TERMS_DECLINED = "terms:declined"
+    TERMS_CREATED = "terms:created"
+    TERMS_PUBLISHED = "terms:published"
+    TERMS_CHANGED = "terms:changed"
+    TERMS_DELETED = "terms:deleted"
     USER_RISK_CHANGED = "user:risk_changed"
     RISK_DETECTED = "risk:detected"
     RISK_CLOSED = "risk:closed"

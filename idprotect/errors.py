@@ -7,6 +7,7 @@
     │   └── DraftChanged        somebody else saved the draft meanwhile
     ├── InteractionError        what a person submitted was not accepted; the page says why
     │   ├── TooManyAttempts     a limit was reached; carries when to try again
+    │   ├── TermsChanged        somebody else published terms of use meanwhile
     │   └── PhoneError          a telephone number cannot be used (phone.py)
     ├── SendError               a message could not be sent (senders)
     │   └── Gone                and is not wanted any more (senders)
@@ -99,6 +100,13 @@ class TooManyAttempts(InteractionError):
         wait = "a minute" if minutes == 1 else f"{minutes} minutes"
         super().__init__(f"Too many tries. Please wait {wait} and try again.")
         self.retry_after = retry_after
+
+
+class TermsChanged(InteractionError):
+    """Another version of terms of use was published since the one that was seen; nothing was overwritten."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody else published a version meanwhile. Look at that, and send yours again.")
 
 
 class NotFound(IDProtectError):

@@ -165,16 +165,10 @@ class PolicyForm(ReasonForm):
                 self.form_errors = [*self.form_errors, problem]
 
 
-class DraftingForm(PolicyForm):
-    """Policies that somebody works on; a reason is asked for once they come into force.
+class LateReasonForm(ReasonForm):
+    """Something that can be looked at before it is done; only then a reason is asked for."""
 
-    :ivar based_on: the version that was in force when the page was opened.
-    :ivar draft_name: under which they are put aside.
-    """
-
-    based_on = IntegerField(validators=[InputRequired()], widget=HiddenInput())
     reason = TextAreaField("Reason", [Length(max=500)])
-    draft_name = StringField("Name of the draft", [Length(max=LONGEST_NAME)])
 
     def check(self) -> None:
         """Validate all but the reason."""
@@ -188,6 +182,17 @@ class DraftingForm(PolicyForm):
     def saw_version(self, version: int) -> None:
         """Be about this version from now on: the page shows what others changed."""
         _replace(self.based_on, version)
+
+
+class DraftingForm(LateReasonForm, PolicyForm):
+    """Policies that somebody works on; a reason is asked for once they come into force.
+
+    :ivar based_on: the version that was in force when the page was opened.
+    :ivar draft_name: under which they are put aside.
+    """
+
+    based_on = IntegerField(validators=[InputRequired()], widget=HiddenInput())
+    draft_name = StringField("Name of the draft", [Length(max=LONGEST_NAME)])
 
 
 class DraftForm(DraftingForm):

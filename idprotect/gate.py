@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
-from idprotect import audit, clock, passes, people, policies, protection
+from idprotect import acceptances, audit, clock, passes, people, policies, protection
 from idprotect.audit import Event
 from idprotect.conditional_access import AccessRequest, Decision, PolicySet, Step, evaluate
 from idprotect.errors import EvaluationError
@@ -129,7 +129,7 @@ def still_allows(access: Access) -> bool:
     """Whether a token that is out may still be used: judged anew, without a receipt."""
     policy_set, facts = _gather(access)
     # What was given out is not taken back because time went by; it has an end of its own.
-    return evaluate(policy_set, replace(facts, authenticated_at=None)).allowed
+    return evaluate(policy_set, facts.whatever_the_time()).allowed
 
 
 def recompute(receipt: Receipt) -> Decision:
@@ -197,6 +197,7 @@ def _gather(access: Access) -> tuple[PolicySet, AccessRequest]:
         console=CONSOLE in access.scopes,
         mfa_demanded=MFA in access.scopes,
         risk_limit=_risk_limit(access.scopes),
+        accepted_terms=acceptances.accepted(user.id, policy_set.terms_of_use),
         consented=access.consented,
     )
     return policy_set, facts

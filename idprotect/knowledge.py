@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from idprotect import clock, learning
-from idprotect.models import Device, RiskDetection, RiskHistory, SignIn, User, session
+from idprotect import acceptances, clock, learning
+from idprotect.models import Device, RiskDetection, RiskHistory, SignIn, TermsAcceptance, User, session
 from idprotect.risk import RiskLevel
 from idprotect.risk.described import describe
 from idprotect.runtime import settings
@@ -42,6 +42,7 @@ def everything(user: User) -> dict[str, Any]:
         "sign_ins": [_sign_in(row) for row in sign_ins],
         "detections": [_detection(row) for row in detections],
         "history_of_risk": [_line(row) for row in history],
+        "accepted_terms": [_acceptance(row, title) for row, title in acceptances.of(user.id)],
         "kept": kept(),
         "left_out": list(_left_out(sign_ins, detections, history)),
     }
@@ -56,6 +57,7 @@ def kept() -> dict[str, str]:
         "decisions": f"{keep.keep_receipts_days} days",
         "the audit log": f"{keep.keep_audit_days} days",
         "habits": f"{keep.keep_profiles_days} days after the last change",
+        "which terms of use were accepted": "as long as the account and the terms, the address at it as above",
     }
 
 
@@ -107,6 +109,16 @@ def _line(row: RiskHistory) -> dict[str, Any]:
         "to": RiskLevel(row.to_level).label,
         "state": row.state,
         "detail": row.detail,
+    }
+
+
+def _acceptance(row: TermsAcceptance, title: str) -> dict[str, Any]:
+    return {
+        "at": _time(row.at),
+        "terms": row.terms,
+        "title": title,
+        "version": row.version,
+        "address": row.ip_address,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import exists, select
 
-from idprotect import clock, protection, users
+from idprotect import acceptances, clock, protection, users
 from idprotect.conditional_access import AccessRequest, Control, PolicySet
 from idprotect.models import Authenticator, SignIn, User, UserFacts, session
 from idprotect.protection import recovery
@@ -138,6 +138,7 @@ def _facts(
         recovered_at=user.recovered_at,
         registration_prompted_at=user.registration_prompted_at,
         temporary_password=user.must_change_password,
+        accepted_terms=acceptances.accepted(user.id, policies.terms_of_use),
         console=client_id == CONSOLE,
         amr=frozenset({"pwd"}),
     )

@@ -17,10 +17,11 @@ from idprotect.conditional_access import (
     failed_tests,
     parse_policies,
 )
-from idprotect.errors import NotFound, PoliciesChanged, PolicyError
+from idprotect.conditional_access.document import place
+from idprotect.errors import NotFound, PoliciesChanged, PolicyError, Problem
 from idprotect.insights import guards
 from idprotect.insights.templates import with_template
-from idprotect.models import Client, PolicyVersion, run, session, table_of
+from idprotect.models import Client, PolicyVersion, Terms, run, session, table_of
 from idprotect.runtime import runtime
 
 _NEWEST = select(func.max(table_of(PolicyVersion).c.version))
@@ -80,7 +81,7 @@ def check(draft: dict[str, Any], confirmation: str = "") -> PolicySet:
     """
     checked = parse_policies(draft)
     before = current()
-    refused = [f"test {failure}" for failure in failed_tests(checked)]
+    refused = [*_unknown_terms(checked), *(f"test {failure}" for failure in failed_tests(checked))]
     refused += guards.problems(before, checked, people.administrators, confirmation)
     if refused:
         raise PolicyError(refused)
@@ -104,6 +105,7 @@ def apply(
         )
     before = newest_version() if based_on is None else based_on
     applied = _store(draft, before, current().emergency, by=by, note=note, event=Event.POLICY_APPLIED)
+    _keep_terms(applied)
     return replace(applied, warnings=checked.warnings)
 
 
@@ -155,7 +157,7 @@ def roll_back(
     target = stored(to) if to is not None else _last_other()
     check(target.document, confirmation)
     note = f"as version {target.version}" + (f": {note}" if note else "")
-    return _store(
+    applied = _store(
         target.document,
         newest_version() if based_on is None else based_on,
         current().emergency,
@@ -163,6 +165,8 @@ def roll_back(
         note=note,
         event=Event.POLICY_ROLLED_BACK,
     )
+    _keep_terms(applied)
+    return applied
 
 
 def set_emergency(on: bool, by: str, reason: str) -> PolicySet:
@@ -178,6 +182,28 @@ def _last_other() -> PolicyVersion:
         if version.document != newest.document:
             return version
     raise NotFound("there is no earlier version to go back to")
+
+
+def _unknown_terms(checked: PolicySet, *, hold: bool = False) -> list[Problem]:
+    """Return what is wrong with policies that ask for terms of use which do not exist: nobody could get past them.
+
+    :param hold: keep those that exist until the end of the transaction.
+    """
+    if not checked.terms_of_use:
+        return []
+    statement = select(Terms.name).where(Terms.name.in_(sorted(checked.terms_of_use)))
+    known = set(session().scalars(statement.with_for_update(read=True) if hold else statement))
+    return [
+        Problem(f"no terms of use are called {name!r}", place("policy", policy.name), "terms_of_use")
+        for policy in checked.policies
+        for name in sorted(policy.terms_of_use - known)
+    ]
+
+
+def _keep_terms(applied: PolicySet) -> None:
+    """Refuse policies whose terms of use somebody deleted at this moment: whoever comes second sees the other."""
+    if problems := _unknown_terms(applied, hold=True):
+        raise PolicyError(problems)
 
 
 def _unknown_names(checked: PolicySet) -> list[str]:

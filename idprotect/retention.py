@@ -27,6 +27,7 @@ from idprotect.models import (
     RiskHistory,
     RiskProfile,
     SignIn,
+    TermsAcceptance,
     Throttle,
     Token,
     UsedJwt,
@@ -48,7 +49,13 @@ _IS_OPEN = RiskDetection.state.in_([str(state) for state in OPEN_STATES])
 
 def purge() -> dict[str, int]:
     """Delete what has expired, and what is older than the settings keep; return how much. Open risk stays. Commits."""
-    return {**_expired(), **_history(), **_habits(), "coarse_sign_ins": _coarsen()}
+    return {
+        **_expired(),
+        **_history(),
+        **_habits(),
+        "coarse_sign_ins": _coarsen(),
+        "coarse_acceptances": _coarsen_acceptances(),
+    }
 
 
 def _expired() -> dict[str, int]:
@@ -167,7 +174,7 @@ def _coarsen() -> int:
     count = 0
     while found := session().execute(rows).all():
         for row in found:
-            coarse = Network(row.ip_address).coarse if row.ip_address else None
+            coarse = _coarse(row.ip_address)
             signals = dict(row.signals)
             if signals.get("network"):
                 signals["network"] = {**signals["network"], "address": coarse}
@@ -176,3 +183,22 @@ def _coarsen() -> int:
         session().commit()
         count += len(found)
     return count
+
+
+def _coarsen_acceptances() -> int:
+    """Keep of the address at an old acceptance its neighbourhood, too. Commits batch by batch."""
+    limit = clock.now() - timedelta(days=settings().keep_addresses_days)
+    is_due: tuple[ColumnElement[bool], ...] = (TermsAcceptance.at < limit, ~TermsAcceptance.is_coarse)
+    rows = select(TermsAcceptance.id, TermsAcceptance.ip_address).where(*is_due).limit(BATCH)
+    count = 0
+    while found := session().execute(rows).all():
+        for row in found:
+            values = {"ip_address": _coarse(row.ip_address), "is_coarse": True}
+            session().execute(update(TermsAcceptance).where(TermsAcceptance.id == row.id).values(values))
+        session().commit()
+        count += len(found)
+    return count
+
+
+def _coarse(ip_address: str | None) -> str | None:
+    return Network(ip_address).coarse if ip_address else None

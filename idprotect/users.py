@@ -31,6 +31,7 @@ from idprotect.models import (
     DeviceGrant,
     RecoveryCode,
     SignIn,
+    TermsAcceptance,
     Token,
     User,
     new_id,
@@ -305,6 +306,7 @@ def delete(user: User, by: str, reason: str) -> None:
         RecoveryCode,
         Device,
         Authenticator,
+        TermsAcceptance,
     ):
         session().execute(sql_delete(model).where(model.user_id == user.id))
     audit.record(

@@ -37,6 +37,7 @@ from tests.support.world import (
     _Forms,
     build_app,
 )
+from tests.terms.rules import BOUND, make_terms
 
 EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "150"))
 FORM = "application/x-www-form-urlencoded"
@@ -190,7 +191,8 @@ def target(
         with app.app_context():
             migrations.upgrade()
         server = Server(app, ISSUER, moved, folder, front=app)
-        server.apply(USER_RISK_POLICY, POLICIES, SIGN_IN_RISK_REGISTER)
+        make_terms(server)
+        server.apply(USER_RISK_POLICY, POLICIES, SIGN_IN_RISK_REGISTER, BOUND)
         server.list_address(TOR_ADDRESS)
         made = Target(
             server,
@@ -244,7 +246,10 @@ def jar_of(person: Person) -> str:
 
 # Everybody is somewhere
 
-STEPS = ["block", "notice", "mfa_registration", "mfa", "password_change", "review", "consent", "nothing"]
+STEPS = [
+    *("block", "notice", "mfa_registration", "mfa", "password_change"),
+    *("review", "terms_of_use", "consent", "nothing"),
+]
 
 
 def at_sign_in(target: Target) -> Person:
@@ -255,6 +260,11 @@ def at_sign_in(target: Target) -> Person:
 def at_consent(target: Target) -> Person:
     """Somebody whom the application wants to know."""
     return at_sign_in(target).sign_in()
+
+
+def at_terms_of_use(target: Target) -> Person:
+    """Somebody who has to accept the rules."""
+    return target.server.person(groups=("bound",)).go(target.application.url()).sign_in()
 
 
 def at_mfa(target: Target, *authenticators: str) -> Person:
@@ -358,6 +368,7 @@ def test_everybody_is_where_the_tests_think(target: Target) -> None:
     assert found == {
         "sign_in": "sign_in",
         "consent": "consent",
+        "terms_of_use": "terms_of_use",
         "mfa": "mfa",
         "sms": "mfa",
         "recovery_code": "mfa",

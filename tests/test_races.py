@@ -42,11 +42,12 @@ from idprotect import (
     protection,
     session_cookie,
     sign_ins,
+    terms,
     users,
 )
 from idprotect.audit import Event
 from idprotect.browser import Visitor
-from idprotect.errors import InteractionError, PolicyError
+from idprotect.errors import InteractionError, NotFound, PolicyError
 from idprotect.gate import Access
 from idprotect.keys import sha256
 from idprotect.methods import recovery
@@ -58,6 +59,7 @@ from idprotect.models import (
     DeviceGrant,
     PolicyVersion,
     SignIn,
+    TermsAcceptance,
     Throttle,
     Token,
     User,
@@ -194,7 +196,7 @@ class Arena:
         def one() -> Any:
             try:
                 return self._at_once(barrier, act)
-            except (InteractionError, PolicyError) as error:
+            except (InteractionError, NotFound, PolicyError) as error:
                 return error
 
         return [future.result(60) for future in [self._crowd.submit(one) for _ in range(times)]]
@@ -721,6 +723,93 @@ def test_a_temporary_password_opens_one_sign_in(arena: Arena) -> None:
         assert sum(answer.gave_a_session for answer in answers) == 1
         assert {answer.status for answer in answers} <= {303, 400, 429}
         assert arena.events(Event.SIGN_IN_SUCCEEDED, username) == 1
+
+
+@pytest.fixture
+def rules(arena: Arena) -> Iterator[str]:
+    """Let some people be bound to rules of this test's own; return their name."""
+    name = f"rules-{secrets.token_hex(4)}"
+    bound = {"name": "bound people", "state": "on", "who": {"groups": ["bound"]}}
+    with arena.world.arranging():
+        terms.create(name, "The rules", "Be kind.", "test")
+        policies.apply({"policy": [bound | {"then": {"terms_of_use": [name]}}]}, "test")
+    yield name
+    with arena.world.arranging():
+        policies.apply(POLICIES, "test")
+
+
+def _accepting(visit: Visit) -> Shot:
+    form = visit.form("/terms_of_use")
+    return visit.shot(form.path, {**(form.form or {}), "answer": "accept"})
+
+
+def test_terms_are_accepted_once(arena: Arena, rules: str) -> None:
+    """C068, I5: in two browsers of one person, four times each at the same moment: one row, one event."""
+    for _ in range(ROUNDS):
+        username = arena.new_user("bound")
+        visits = [signed_in(arena, username) for _ in range(2)]
+        shots = [_accepting(visit) for visit in visits]
+        answers = arena.volley(shots * (THREADS // 2))
+        assert {answer.status for answer in answers} == {303}
+        user_id = arena.world.read(lambda user: user.id, username)
+        assert arena.count(select(TermsAcceptance).where(TermsAcceptance.user_id == user_id)) == 1
+        assert arena.events(Event.TERMS_ACCEPTED, username) == 1
+        assert all("code=" in visit.ask_for_a_code().page.location for visit in visits)
+
+
+def test_terms_published_while_they_are_accepted_are_asked_for_again(arena: Arena, rules: str) -> None:
+    """C068: whichever comes first, what is accepted is what was shown, and no code goes out without the new one."""
+
+    def publish() -> None:
+        newest = terms.version(rules).version
+        time.sleep(secrets.randbelow(20) / 1000)
+        terms.publish(rules, "The rules", f"Version {newest + 1}.", "test", based_on=newest)
+
+    for _ in range(ROUNDS):
+        username = arena.new_user("bound")
+        visit = signed_in(arena, username)
+        shot = _accepting(visit)
+        arena.volley([shot] * 3, publish)
+        user_id = arena.world.read(lambda user: user.id, username)
+        stale = select(TermsAcceptance).where(TermsAcceptance.user_id == user_id)
+        shown = query_of(shot.path)["version"]
+        assert arena.count(stale.where(TermsAcceptance.version != int(shown))) == 0
+        assert visit.ask_for_a_code().path.endswith("/terms_of_use")
+
+
+def test_a_version_of_terms_is_published_once(arena: Arena, rules: str) -> None:
+    """C068: of eight at one moment one becomes the next version; the others are told."""
+    for number in range(1, ROUNDS + 1):
+        results = arena.all_at_once(
+            lambda number=number: (
+                terms.publish(
+                    rules, "The rules", f"Text {number}, {secrets.token_hex(4)}", "test", based_on=number
+                ).version
+            )
+        )
+        assert [r for r in results if isinstance(r, int)] == [number + 1]
+        assert all("meanwhile" in str(r) for r in results if not isinstance(r, int)), results
+
+
+def test_no_policy_is_left_with_terms_that_were_deleted(arena: Arena) -> None:
+    """C068: asked for by a policy and deleted at the same moment: whoever comes second sees the other."""
+    for _ in range(2 * ROUNDS):
+        name = f"rules-{secrets.token_hex(4)}"
+        with arena.world.arranging():
+            terms.create(name, "The rules", "Be kind.", "test")
+        turns = count()
+
+        def act(name: str = name, turns: "count[int]" = turns) -> object:
+            if next(turns) % 2:
+                return terms.delete(name, "test", "why")
+            asking = {"name": "x", "who": {"groups": ["nobody"]}, "then": {"terms_of_use": [name]}}
+            return policies.apply({"policy": [asking]}, "test").version
+
+        arena.all_at_once(act)
+        with arena.world.arranging():
+            known = {row.name for row, _ in terms.everything()}
+            assert policies.current().terms_of_use <= known
+            policies.apply(POLICIES, "test")
 
 
 def test_registration_is_put_off_once(arena: Arena) -> None:

@@ -3,7 +3,7 @@
 Whenever something was given out (a code, a token, claims, an account page) an oracle of our own reads the rows as
 they were just before, and the policies, and says whether it should have been. It shares no code with the server:
 it reads the tables with `sqlite3` and judges with the forty lines of `why_not`. What the rows say about second
-factors, passwords, consents and skips counts only when the walk itself did these things at that moment.
+factors, passwords, consents, terms and skips counts only when the walk itself did these things at that moment.
 
 `IDPROTECT_WALK_EXAMPLES` sets how many walks there are; more than the default ones are drawn anew each time.
 """
@@ -36,7 +36,7 @@ from sqlalchemy import delete
 from werkzeug.test import Client as Http
 from werkzeug.test import TestResponse
 
-from idprotect import clients, clock, methods, migrations, policies, protection, sessions, users
+from idprotect import clients, clock, methods, migrations, policies, protection, sessions, terms, users
 from idprotect.errors import PolicyError
 from idprotect.methods import recovery
 from idprotect.methods.base import secret_of
@@ -56,7 +56,10 @@ ACCOUNT, STEP_UP = "idprotect-account", "idprotect:step-up"
 PEOPLE = ("ada", "bob")
 BROWSERS = ((HOME_ADDRESS, FIREFOX), (OTHER_ADDRESS, CHROME), (TOR_ADDRESS, CHROME))
 SESSION, BROWSER = "__Host-idprotect-session", "__Host-idprotect-browser"
-STEP_PAGES = ("block", "notice", "mfa_registration", "mfa", "password_change", "review", "consent")
+STEP_PAGES = (
+    *("block", "notice", "mfa_registration", "mfa", "password_change"),
+    *("review", "terms_of_use", "consent"),
+)
 LEVELS = ("none", "low", "medium", "high")
 MEDIUM, HIGH = 2, 3
 DAY = 86400
@@ -78,6 +81,7 @@ class Facts:
     sign_ins: Mapping[str, Row]
     registered: bool
     consents: Mapping[str, frozenset[str]]
+    agreed: frozenset[str]
     first_party: frozenset[str]
     document: Mapping[str, Any]
     emergency: bool
@@ -141,6 +145,8 @@ def why_not(facts: Facts, client_id: str, scopes: Iterable[str], *, consent: boo
         recovered = user["recovered_at"]
         if "password_change" in demanded and (recovered is None or since is None or recovered < since):
             return f"{name} demands a new password"
+        if missing := set(policy["then"].get("terms_of_use", ())) - facts.agreed:
+            return f"{name} demands that {missing} is accepted"
     return None
 
 
@@ -228,6 +234,10 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         )
     if draw(st.integers(0, 3)) == 0:
         made.append(_policy("always", ["mfa"], **draw(_of_people), **draw(_of_clients)))
+    if draw(st.integers(0, 2)) == 0:
+        require = ["mfa"] if draw(st.integers(0, 4)) == 0 else []
+        of = draw(_of_people) | draw(_of_clients)
+        made.append(_policy("terms", require, then={"terms_of_use": ["rules"]}, **of))
     for policy in made:
         policy["state"] = draw(st.sampled_from(["on", "on", "on", "on", "report_only", "off"]))
     networks = {"office": "198.51.100.0/28", "abroad": "203.0.113.0/24"}
@@ -626,11 +636,13 @@ class Walk(RuleBasedStateMachine):
         which=_which,
         n=_any,
         step=st.sampled_from(STEP_PAGES),
-        query=st.sampled_from(["", "", "?do=skip", "?do=send", "?method=recovery_code", "?method=totp"]),
+        query=st.sampled_from(
+            ["", "", "?do=skip", "?do=send", "?method=recovery_code", "?method=totp", "?version=2"]
+        ),
         extra=st.fixed_dictionaries(
             {},
             optional={
-                "answer": st.sampled_from(["allow", "yes", "no"]),
+                "answer": st.sampled_from(["allow", "yes", "no", "accept"]),
                 "code": st.sampled_from(["", "000000", "12345678", "AAAAA-BBBBB-CCCCC"]),
                 "method": st.sampled_from(["totp", "sms"]),
                 "new": st.just("a password of the thief's own"),
@@ -724,7 +736,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(
         act=st.sampled_from(
-            ["policies", "policies", "emergency", "calm", "calm", "secret", "off", "on", "night"]
+            ["policies", "policies", "emergency", "calm", "calm", "secret", "off", "on", "night", "terms"]
         ),
         client=st.sampled_from(["first", "third"]),
         document=documents(),
@@ -740,12 +752,18 @@ class Walk(RuleBasedStateMachine):
             self.secrets[client_id] = self._administrate(
                 lambda: clients.rotate_secret(session().get_one(Client, client_id), "admin")
             )
+        elif act == "terms":
+            self._administrate(self._publish)
         elif act == "night":
             self._administrate(protection.age_out)
         else:
             self._administrate(
                 lambda: clients.set_enabled(session().get_one(Client, client_id), act == "on", "admin")
             )
+
+    def _publish(self) -> None:
+        newest = terms.version("rules").version
+        terms.publish("rules", "Rules", f"Version {newest + 1}", "admin", based_on=newest)
 
     @rule(seconds=st.sampled_from([45, 240, 700, 7200, 4 * DAY, 40 * DAY]))
     def wait(self, seconds: int) -> None:
@@ -784,6 +802,9 @@ class Walk(RuleBasedStateMachine):
                 tab, "/review", answer=("yes", "no", "later")[mood % 3]
             ),
             "consent": lambda tab, *_: self._press(tab, "/consent", answer="allow" if mood % 5 else "deny"),
+            "terms_of_use": lambda tab, *_: self._press(
+                tab, "/terms_of_use", answer="accept" if mood % 5 else "decline"
+            ),
             "account": self._on_the_account_page,
         }.get(tab.step)
         self.follows = mood % 7 > 0
@@ -1019,6 +1040,7 @@ class Walk(RuleBasedStateMachine):
                 deeds.add("new password")
         deeds |= {"skip"} if "do=skip" in page.query else set()
         deeds |= {"consent"} if form.get("answer") == "allow" else set()
+        deeds |= {page.query.replace("=", " ")} if form.get("answer") == "accept" else set()
         deeds |= {"review"} if form.get("answer") in ("yes", "no", "later") else set()
         return deeds
 
@@ -1158,6 +1180,14 @@ class Walk(RuleBasedStateMachine):
                 assert row["user_id"] == facts.user["id"], "somebody else's consent"
                 assert "consent" in may, "consent without a yes"
                 self.field.seen["consent"] += 1
+        for key, row in self.stored["acceptance"].items():
+            if key not in before["acceptance"]:
+                assert facts is not None
+                assert row["user_id"] == facts.user["id"], "somebody else accepted"
+                assert f"version {row['version']}" in may, "accepted without a yes to this version"
+                newest = self._one("SELECT version FROM idprotect_terms")["version"]
+                assert row["version"] == newest, "an old version was accepted"
+                self.field.seen["terms"] += 1
         for identity, old in before["detection"].items():
             if identity in self.stored["detection"]:
                 continue
@@ -1372,6 +1402,14 @@ class Walk(RuleBasedStateMachine):
                 for c in stored["consent"].values()
                 if c["user_id"] == user["id"]
             },
+            agreed=frozenset(
+                row["terms"]
+                for row in self.field.select(
+                    "SELECT terms FROM idprotect_terms_acceptance a JOIN idprotect_terms t ON t.name = a.terms"
+                    " WHERE a.user_id = ? AND a.version >= t.required",
+                    user["id"],
+                )
+            ),
             first_party=frozenset({f"first-{self.number}"}),
             document=version["document"],
             emergency=bool(version["emergency"]),
@@ -1385,6 +1423,7 @@ class Walk(RuleBasedStateMachine):
             "factor": "SELECT * FROM idprotect_authenticator WHERE user_id IN (?, ?)",
             "challenge": "SELECT * FROM idprotect_challenge WHERE user_id IN (?, ?)",
             "consent": "SELECT *, client_id || user_id AS id FROM idprotect_consent WHERE user_id IN (?, ?)",
+            "acceptance": "SELECT * FROM idprotect_terms_acceptance WHERE user_id IN (?, ?)",
             "token": "SELECT * FROM idprotect_token WHERE user_id IN (?, ?)",
             "detection": "SELECT * FROM idprotect_risk_detection WHERE user_id IN (?, ?)"
             " AND state IN ('at_risk', 'confirmed_compromised')",
@@ -1407,13 +1446,15 @@ def ground(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Field
     app.extensions["idprotect"].sms = inbox = Inbox()
     with app.app_context():
         migrations.upgrade()
+        terms.create("rules", "Rules", "Version 1", "admin")
+        session().commit()
     rows = sqlite3.connect(tmp_path / "idprotect.sqlite", isolation_level=None)
     rows.row_factory = sqlite3.Row
     return Field(app, rows, moment, inbox)
 
 
 def test_nothing_is_ever_given_out_that_the_policies_do_not_allow(ground: Field) -> None:
-    """I1, I2, I5, I6, I7, F073, F110: whatever anybody does in whatever order; and no answer is an error of ours."""
+    """I1, I2, I5, I6, I7, F073, F110, C068: whatever anybody does in whatever order; and no answer is an error of ours."""
     profile = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
@@ -1437,6 +1478,7 @@ def test_nothing_is_ever_given_out_that_the_policies_do_not_allow(ground: Field)
         "an active token",
         "mfa",
         "consent",
+        "terms",
         "new password",
         "recovery",
     }

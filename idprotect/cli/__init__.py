@@ -19,6 +19,7 @@ from idprotect.cli import (
     sign_ins,
     signal_sources,
     simulation,
+    terms,
     users,
     webhooks,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "sign_ins",
     "signal_sources",
     "simulation",
+    "terms",
     "users",
     "webhooks",
 ]

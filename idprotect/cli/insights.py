@@ -10,7 +10,7 @@ import click
 from idprotect import clock, people, policies, receipts
 from idprotect.cli.base import Result, command
 from idprotect.cli.policies import policy_group, read_toml
-from idprotect.conditional_access import PolicySet, PolicyState, drafts, parse_policies
+from idprotect.conditional_access import AcceptedTerms, PolicySet, PolicyState, drafts, parse_policies
 from idprotect.errors import IDProtectError
 from idprotect.insights import log
 from idprotect.insights.effect import Effect, effects
@@ -64,6 +64,7 @@ since_option = click.option("--since", type=Since(), help="2026-01-31, or days b
 @click.option(
     "--proved", multiple=True, metavar="AMR", help="A second factor that was just proved: otp, sms, hwk."
 )
+@click.option("--accepted-terms", multiple=True, metavar="NAME", help="Instead of those that were accepted.")
 @draft_option
 def show_what_if(
     draft_file: Path | None, user: str, client: str, proved: tuple[str, ...], **given: Any
@@ -136,6 +137,7 @@ def _draft(file: Path | None) -> PolicySet | None:
 _FROM_TEXT: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("sign_in_risk", "session_risk", "user_risk"), RiskLevel.parse),
     **dict.fromkeys(("scopes", "groups", "roles"), frozenset),
+    "accepted_terms": lambda names: tuple(map(AcceptedTerms, names)),
 }
 
 

@@ -16,6 +16,7 @@ from idprotect.interactions.notice import Notice
 from idprotect.interactions.password_change import PasswordChange
 from idprotect.interactions.recovery import Recovery
 from idprotect.interactions.review import Review
+from idprotect.interactions.terms_of_use import TermsOfUse
 
 _ALL: tuple[Interaction, ...] = (
     Block(),
@@ -25,6 +26,7 @@ _ALL: tuple[Interaction, ...] = (
     PasswordChange(),
     Recovery(),
     Review(),
+    TermsOfUse(),
     ConsentPage(),
 )
 INTERACTIONS: Mapping[Step, Interaction] = {interaction.step: interaction for interaction in _ALL}

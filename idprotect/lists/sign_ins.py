@@ -26,7 +26,13 @@ _RISKY = SignIn.risk_state != literal_column("'none'")
 #: As it stands in the partial index on receipts.
 NOT_ALLOWED = Receipt.outcome != literal_column("'allowed'")
 #: What a policy asks of somebody, beside stopping them; the most comes last.
-PROMPTS = ["notice_required", "mfa_required", "registration_required", "password_change_required"]
+PROMPTS = [
+    "terms_required",
+    "notice_required",
+    "mfa_required",
+    "registration_required",
+    "password_change_required",
+]
 _TO_SIGN_IN = ("sign_in", "id")
 _TO_USER = ("user", "user_id")
 

@@ -37,6 +37,7 @@ from idprotect.models.request_time import RequestTime
 from idprotect.models.risk import AddressTrust, ClientBurst, ClientNetwork, RiskCount, RiskProfile
 from idprotect.models.sign_in import BARE_SIGN_IN, RiskDetection, RiskHistory, SignIn, SignInFacts
 from idprotect.models.signal_source import ReceivedSignal, SignalSource, SignalSubject
+from idprotect.models.terms import Terms, TermsAcceptance, TermsVersion
 from idprotect.models.user import (
     BARE_USER,
     AuditEvent,
@@ -93,6 +94,9 @@ __all__ = [
     "SignalStream",
     "SignalSubject",
     "SignInFacts",
+    "Terms",
+    "TermsAcceptance",
+    "TermsVersion",
     "Throttle",
     "Token",
     "TokenExchange",

@@ -87,6 +87,8 @@ def next_page(
         return answer if answer.is_fine else None
     if page.step == "notice" and (form := page.form(action="/notice")) is not None:
         return browser.submit(page, form, {})
+    if page.step == "terms_of_use" and (form := page.form("csrf_token")) is not None:
+        return browser.submit(page, form, {"answer": "accept"})
     if has_phone and page.step == "mfa" and (form := page.form("code")) is not None:
         return browser.submit(page, form, {"code": pyotp.TOTP(account.seed).at(at)})
     if has_phone and page.step == "password_change" and (form := page.form("new")) is not None:

@@ -14,6 +14,7 @@ from idprotect.models import (
     RiskDetection,
     RiskHistory,
     SignIn,
+    TermsAcceptance,
     Token,
     User,
     rows_changed,
@@ -22,7 +23,7 @@ from idprotect.models import (
 from idprotect.simulation import application
 
 #: Rows that only name their user; what belongs to the user's row goes with that.
-_NAMED = (Token, AuthorizationCode, Consent, Receipt, RiskDetection, RiskHistory)
+_NAMED = (Token, AuthorizationCode, Consent, TermsAcceptance, Receipt, RiskDetection, RiskHistory)
 _OF_APPLICATION = PendingAuthorization.client_id == application.CLIENT_ID
 
 

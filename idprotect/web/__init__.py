@@ -81,6 +81,7 @@ ROUTES = (
     ("/signals/<source_id>", "receive_signal", signal_sources.receive, POST),
     ("/account", "account", account.home, GET),
     ("/account/known", "known", account.known, BOTH),
+    ("/account/terms/<name>/<version>", "accepted_terms", account.accepted_terms, GET),
     ("/account/password", "password", account.password, BOTH),
     ("/account/methods", "add_method", account.add_method, BOTH),
     ("/account/methods/<authenticator_id>/remove", "remove_method", account.remove_method, POST),

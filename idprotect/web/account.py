@@ -13,6 +13,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from idprotect import (
+    acceptances,
     audit,
     browser,
     clock,
@@ -20,11 +21,13 @@ from idprotect import (
     flow,
     gate,
     knowledge,
+    markup,
     methods,
     people,
     session_cookie,
     sessions,
     sign_ins,
+    terms,
     users,
 )
 from idprotect.audit import Event
@@ -38,7 +41,7 @@ from idprotect.interactions.mfa_registration import (
     submit_registration,
 )
 from idprotect.interactions.password_change import strength_of
-from idprotect.models import Authenticator, Client, SignIn, User, session
+from idprotect.models import Authenticator, Client, SignIn, TermsAcceptance, User, session
 from idprotect.pages import error_page, render
 from idprotect.pendings import Wanted
 from idprotect.risk import RiskLevel
@@ -77,6 +80,7 @@ def home(current: Current) -> Response:
         sign_ins=[_sign_in_row(row, current) for row in _recent(user)],
         methods=[_method_row(a) for a in methods.registered(user.id)],
         consents=[_consent_row(c.client_id, c.scopes) for c in consents.of(user.id)],
+        accepted_terms=[_terms_row(row, title) for row, title in acceptances.of(user.id)],
         password_url=url_for("idprotect.password") if runtime().directory.sets_passwords else None,
         methods_url=url_for("idprotect.add_method"),
         known_url=url_for("idprotect.known"),
@@ -106,6 +110,22 @@ def known(current: Current) -> Response:
     )
     page.status_code = status
     return page
+
+
+@own_page
+def accepted_terms(name: str, version: str, current: Current) -> Response:
+    """Read again what one accepted; what one was never shown is nobody's here."""
+    mine = {(row.terms, str(row.version)): row for row, _ in acceptances.of(current.user.id)}
+    if (row := mine.get((name, version))) is None:
+        return error_page(404, "This page does not exist", "You accepted no such terms.")
+    shown = terms.version(row.terms, row.version)
+    return render(
+        "account/terms.html",
+        terms=shown,
+        published=f"{shown.published_at:%d %B %Y}",
+        blocks=markup.blocks(shown.text),
+        **_navigation(),
+    )
 
 
 @own_page
@@ -375,6 +395,15 @@ def _consent_row(client_id: str, scopes: list[str]) -> dict[str, Any]:
             for scope in sorted(scopes, key=[*consents.SCOPES, *scopes].index)
         ],
         "revoke_action": url_for("idprotect.revoke_consent", client_id=client_id),
+    }
+
+
+def _terms_row(row: TermsAcceptance, title: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "version": row.version,
+        "at": f"{row.at:%d %B %Y, %H:%M} UTC",
+        "url": url_for("idprotect.accepted_terms", name=row.terms, version=row.version),
     }
 
 

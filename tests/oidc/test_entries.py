@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 import pytest
 
 from idprotect import protection
+from tests.oidc.conftest import POLICIES
 from tests.oidc.server import Application, Person, Server
 from tests.oidc.signing import KEY, public, request_object
-from tests.support.world import PASSWORD
+from tests.support.world import PASSWORD, USER_RISK_POLICY
+from tests.terms.rules import BOUND, make_terms
 
 NEW_PASSWORD = "eleven loud gulls under tin"
 Enter = Callable[[Application, Person, dict[str, Any]], Person]
@@ -71,6 +73,13 @@ def third_party(server: Server) -> Application:
     return server.application(first_party=False, jwks=public(KEY))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def rules(server: Server) -> None:
+    """Let some people be bound to rules, which they have to accept."""
+    make_terms(server)
+    server.apply(USER_RISK_POLICY, POLICIES, BOUND)
+
+
 def at_risk(server: Server) -> Person:
     """Somebody whose account is at risk, at a browser that is signed in."""
     person = server.person(authenticators=("totp",)).sign_in()
@@ -88,6 +97,11 @@ PEOPLE: dict[str, tuple[Callable[[Server], Person], tuple[str, ...], str]] = {
         "interaction_required",
     ),
     "at risk": (at_risk, ("notice", "mfa", "password_change", "consent"), "interaction_required"),
+    "bound to rules": (
+        lambda s: s.person(authenticators=("totp",), groups=("bound", "careful")).sign_in(),
+        ("mfa", "terms_of_use", "consent"),
+        "interaction_required",
+    ),
     "unwanted": (lambda s: s.person(groups=("unwanted",)).sign_in(), ("block",), "access_denied"),
 }
 
@@ -102,6 +116,8 @@ def pass_page(person: Person, step: str) -> None:
         person.prove()
     elif step == "password_change":
         person.submit({"current": PASSWORD, "new": NEW_PASSWORD, "confirm": NEW_PASSWORD})
+    elif step == "terms_of_use":
+        person.submit(button="accept")
     else:
         person.submit(button="allow")
 
@@ -111,7 +127,7 @@ def pass_page(person: Person, step: str) -> None:
 def test_every_entry_meets_every_interruption(
     server: Server, third_party: Application, entry: str, who: str
 ) -> None:
-    """Section 2, F073: the same pages in the same order, and at their end the code for what was asked."""
+    """Section 2, F073, C068: the same pages in the same order, and at their end the code for what was asked."""
     enter, wanted = ENTRIES[entry]
     make, steps, _ = PEOPLE[who]
     person = make(server)

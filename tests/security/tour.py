@@ -36,6 +36,7 @@ from tests.support.world import (
     TOR_ADDRESS,
     USER_RISK_POLICY,
 )
+from tests.terms.rules import POLICY, make_terms
 
 NEW_PASSWORD = "eleven loud gulls under tin"
 THIRD_PASSWORD = "four grey otters past noon"
@@ -129,6 +130,7 @@ def _go_everywhere(place: Place, tour: Tour) -> None:
     _recover(place, tour)
     _take_a_temporary_password(place, tour)
     _consent(place)
+    _accept_terms(place)
     _connect_a_device(place, tour)
     _report(place)
     _make_mistakes(place)
@@ -236,6 +238,19 @@ def _consent(place: Place) -> None:
     assert cem.step == "application"
     cem.start().submit(action="/revoke")
     assert cem.step == "account"
+
+
+def _accept_terms(place: Place) -> None:
+    make_terms(place)
+    place.apply(POLICY)
+    place.make_user("dot")
+    dot = place.browser().ask_for_a_code("openid").sign_in("dot")
+    assert dot.step == "terms_of_use"
+    dot.submit(button="accept")
+    dot.get("/account")
+    assert dot.step == "account"
+    dot.get("/account/terms/rules/1")
+    place.apply(USER_RISK_POLICY)
 
 
 def _connect_a_device(place: Place, tour: Tour) -> None:

@@ -387,6 +387,27 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "idprotect_terms",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("required", sa.Integer(), nullable=False),
+        sa.Column("valid_days", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "idprotect_terms_version",
+        sa.Column("terms", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("asks_again", sa.Boolean(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_by", sa.String(length=256), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["terms"], ["idprotect_terms.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("terms", "version"),
+    )
+    op.create_table(
         "idprotect_policy_draft",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -737,6 +758,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_idprotect_signal_subject_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "idprotect_terms_acceptance",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("terms", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sign_in_id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=128), nullable=False),
+        sa.Column("ip_address", sa.String(length=45), nullable=True),
+        sa.Column("is_coarse", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["terms"], ["idprotect_terms.name"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["idprotect_user.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("user_id", "terms", "version", "round"),
+    )
+    with op.batch_alter_table("idprotect_terms_acceptance", schema=None) as batch_op:
+        batch_op.create_index("ix_idprotect_terms_acceptance_terms", ["terms", "id"], unique=False)
+        batch_op.create_index("ix_idprotect_terms_acceptance_at", ["at"], unique=False)
+
+    op.create_table(
         "idprotect_risk_profile",
         sa.Column("user_id", sa.String(length=32), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
@@ -791,6 +833,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idprotect_signal_subject_user_id"))
 
     op.drop_table("idprotect_signal_subject")
+    with op.batch_alter_table("idprotect_terms_acceptance", schema=None) as batch_op:
+        batch_op.drop_index("ix_idprotect_terms_acceptance_at")
+        batch_op.drop_index("ix_idprotect_terms_acceptance_terms")
+
+    op.drop_table("idprotect_terms_acceptance")
     with op.batch_alter_table("idprotect_challenge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_challenge_authenticator_id"))
 
@@ -840,6 +887,8 @@ def downgrade() -> None:
     op.drop_table("idprotect_pushed_request")
     op.drop_table("idprotect_policy_version")
     op.drop_table("idprotect_policy_draft")
+    op.drop_table("idprotect_terms_version")
+    op.drop_table("idprotect_terms")
     with op.batch_alter_table("idprotect_pending_authorization", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idprotect_pending_authorization_expires_at"))
 
