@@ -17,6 +17,7 @@ from idprotect.admin.policy_view import PoliciesView
 from idprotect.admin.record_view import ApplicationsView, AuditView, DetectionsView
 from idprotect.admin.sign_in_view import RiskySignInsView, SessionsView, SignInsView
 from idprotect.admin.signal_source_view import SignalSourcesView
+from idprotect.admin.terms_view import AcceptancesView, TermsView
 from idprotect.admin.user_view import RiskyUsersView, UsersView
 
 
@@ -29,6 +30,7 @@ def create_console(app: Flask, url: str) -> Admin:
         DetectionsView("Detections", "Risk"),
         SignInsView("Sign-in log", "Activity"),
         SessionsView("Sessions", "Activity"),
+        AcceptancesView("Accepted terms", "Activity"),
         AuditView("Audit log", "Activity"),
         UsersView("Users", "Directory"),
         ApplicationsView("Applications", "Directory"),
@@ -38,6 +40,7 @@ def create_console(app: Flask, url: str) -> Admin:
         OnePolicyView("Policy", "Rules"),
         DraftsView("Drafts", "Rules"),
         LocationsView("Named locations", "Rules"),
+        TermsView("Terms of use", "Rules"),
         AddressesView("Visitors’ addresses", "Rules"),
         SignalSourcesView("Signal sources", "Rules"),
     )

@@ -77,7 +77,7 @@ class OnePolicyForm(EntryForm):
             *("exclude_countries", "platforms", "scopes", "known_device", "registering"),
             "expression",
         ),
-        "then": ("require", "strength", "unregistered", "skip_days", "sign_in_frequency"),
+        "then": ("require", "terms_of_use", "strength", "unregistered", "skip_days", "sign_in_frequency"),
     }
 
     name = StringField("Name", _NAME)
@@ -127,6 +127,7 @@ class OnePolicyForm(EntryForm):
             SelectChoice(str(Control.REGISTRATION), "Have a second factor registered"),
         ],
     )
+    terms_of_use = SelectMultipleField("Have them accept these terms of use", choices=None)
     strength = SelectField(
         "Strength",
         choices=[
@@ -152,8 +153,9 @@ class OnePolicyForm(EntryForm):
         if self.unregistered.data == Unregistered.BLOCK:
             self.unregistered.data = ""
 
-    def offer(self, locations: Sequence[str]) -> None:
-        """Offer named locations to choose from."""
+    def offer(self, locations: Sequence[str], terms: Sequence[str]) -> None:
+        """Offer named locations and terms of use to choose from."""
+        self.terms_of_use.choices = [SelectChoice(name, name) for name in terms]
         for field in (self.locations, self.exclude_locations):
             field.choices = [SelectChoice(name, name) for name in locations]
 

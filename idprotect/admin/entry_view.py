@@ -5,7 +5,7 @@ from typing import Any
 from flask import abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from idprotect import policies, trials
+from idprotect import policies, terms, trials
 from idprotect.admin import sentences
 from idprotect.admin.change_view import (
     ChangeView,
@@ -115,7 +115,8 @@ class OnePolicyView(EntryView):
 
     def _form(self, row: dict[str, Any], name: str | None) -> AnyResponse:
         form = OnePolicyForm.for_page(f"policy:{name or ''}")
-        form.offer([place.name for place in policies.current().locations])
+        locations = [place.name for place in policies.current().locations]
+        form.offer(locations, [row.name for row, _ in terms.everything()])
         return self.entry(
             "policy_form.html", form, row, name, templates=TEMPLATES, sentences=sentences, facts=FACTS
         )

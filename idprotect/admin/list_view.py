@@ -21,6 +21,7 @@ PAGES = {
     "sign_in": ("idprotect_admin_sign_ins.details", "sign_in_id"),
     "event": ("idprotect_admin_audit.details", "event_id"),
     "application": ("idprotect_admin_applications.details", "client_id"),
+    "terms": ("idprotect_admin_terms.one", "name"),
 }
 FILES = {"csv": export.csv_file, "json": export.json_file}
 

@@ -19,7 +19,7 @@ from idprotect.admin.change_view import (
     wants_preview,
 )
 from idprotect.admin.view import expose
-from idprotect.conditional_access import PolicyState, drafts, parse_policies
+from idprotect.conditional_access import AcceptedTerms, PolicyState, drafts, parse_policies
 from idprotect.conditional_access.facts import PLATFORMS
 from idprotect.conditional_access.toml import from_toml, to_toml
 from idprotect.errors import NotFound
@@ -185,5 +185,11 @@ def _imagined(asked: Mapping[str, str]) -> dict[str, Any]:
         name: YES_NO[asked[name]] for name in ("known_device", "registered") if asked.get(name) in YES_NO
     }
     if "groups" in asked:
-        known["groups"] = frozenset(part.strip() for part in asked["groups"].split(",") if part.strip())
+        known["groups"] = frozenset(_names(asked["groups"]))
+    if "accepted_terms" in asked:
+        known["accepted_terms"] = tuple(map(AcceptedTerms, _names(asked["accepted_terms"])))
     return known | ({"client_id": asked["client_id"]} if "client_id" in asked else {})
+
+
+def _names(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]

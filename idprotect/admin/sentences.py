@@ -30,6 +30,8 @@ def then(policy: Policy) -> str:
     demands = [_demand(control, policy) for control in Control if control in policy.controls]
     if policy.sign_in_frequency is not None:
         demands.append(f"have them sign in again after {_duration(policy.sign_in_frequency)}")
+    if policy.terms_of_use:
+        demands.append(f"have them accept the terms {_list(sorted(policy.terms_of_use), 'and')}")
     return _list(demands, "and") or "nothing"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, abort, url_for
 from sqlalchemy import Select, select
 
-from idprotect import clock, learning, methods, roles
+from idprotect import acceptances, clock, learning, methods, roles
 from idprotect.admin import door
 from idprotect.admin.acts_view import offered
 from idprotect.admin.list_view import ListView
@@ -70,6 +70,7 @@ def _evidence(user: User) -> dict[str, Any]:
         "sessions": _newest(sessions, SignIn.signed_in_at),
         "devices": _of(user, Device, Device.last_seen_at),
         "sign_ins": [(sign_in, outcome_of(sign_in)) for sign_in in sign_ins],
+        "accepted_terms": acceptances.of(user.id)[:SHOWN],
         "events": _of(user, AuditEvent, AuditEvent.id),
         "shown": SHOWN,
     }

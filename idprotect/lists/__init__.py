@@ -2,6 +2,7 @@
 the API.
 """
 
+from idprotect.lists.acceptances import ACCEPTANCES
 from idprotect.lists.detections import DETECTIONS
 from idprotect.lists.people import RISKY_USERS, USERS
 from idprotect.lists.records import APPLICATIONS, AUDIT
@@ -17,11 +18,13 @@ LISTINGS = {
         SESSIONS,
         USERS,
         APPLICATIONS,
+        ACCEPTANCES,
         AUDIT,
     )
 }
 
 __all__ = [
+    "ACCEPTANCES",
     "APPLICATIONS",
     "AUDIT",
     "DETECTIONS",

@@ -28,7 +28,8 @@ class Column:
     :param value: what is selected, or a function that returns it.
     :param kind: how it is shown: ``text``, ``time``, ``level``, ``state``, ``word``, ``mono``, ``yes``, ``items``, ….
     :param sortable: rows can be ordered by it; it is never NULL then.
-    :param link: what this cell leads to (``user``, ``sign_in``, ``event``, ``application``), and the column of its id.
+    :param link: what this cell leads to (``user``, ``sign_in``, ``event``, ``application``, ``terms``), and the column
+        of its id.
     :param shown: whether one sees it without having asked for it; a file has it in any case.
     """
 

@@ -382,6 +382,7 @@ ROWS = st.fixed_dictionaries(
                 "unregistered": st.just(str(Unregistered.REGISTER)),
                 "skip_days": st.integers(0, 30),
                 "sign_in_frequency": st.sampled_from(["every_time", "30m", "8h", "7d"]),
+                "terms_of_use": subsets(["rules", "two words"]),
             },
         ),
     },
@@ -392,7 +393,7 @@ def form_of(kind: type[Any], sent: Any = None) -> Any:
     """Return a form outside of any page."""
     form = kind(sent, meta={"csrf": False})
     if hasattr(form, "offer"):
-        form.offer([])
+        form.offer([], ["rules", "two words"])
     return form
 
 
@@ -455,5 +456,6 @@ def test_the_document_is_read_by_the_same_reader(place: Place) -> None:
         "title",
         "state",
         "skip_days",
+        "terms_of_use",
     } == fields
     assert parse_policies(tomllib.loads(EVERYTHING)).policies
