@@ -23,6 +23,7 @@ from idprotect.api import (
     policy_changes,
     problems,
     risk,
+    terms,
 )
 from idprotect.api.problems import Problem
 from idprotect.api.routes import Route, not_found
@@ -41,6 +42,7 @@ ROUTES: Sequence[Route] = (
     *policy_changes.ROUTES,
     *drafts.ROUTES,
     *locations.ROUTES,
+    *terms.ROUTES,
     *applications.ROUTES,
     findings.FINDINGS,
 )

@@ -31,7 +31,7 @@ from idprotect.api.schemas import (
     several,
     shaped,
 )
-from idprotect.conditional_access import parse_policies
+from idprotect.conditional_access import AcceptedTerms, parse_policies
 from idprotect.errors import NotFound, PoliciesChanged, PolicyError
 from idprotect.insights import differences
 from idprotect.insights.what_if import what_if
@@ -131,6 +131,7 @@ def _nothing() -> dict[str, Any]:
 _FACTS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("sign_in_risk", "user_risk"), RiskLevel.parse),
     **dict.fromkeys(("scopes", "groups", "roles"), frozenset),
+    "accepted_terms": lambda names: tuple(map(AcceptedTerms, names)),
 }
 
 
@@ -152,6 +153,7 @@ _QUESTION: Mapping[str, Kind] = {
     "sign_in_risk": LEVELS,
     "user_risk": LEVELS,
     "proved": _NAMES,
+    "accepted_terms": _NAMES,
 }
 QUESTION = Body(
     {

@@ -19,7 +19,8 @@ SEALED_AT_ONCE = 2000
 NUMBER = Whole(1, 2**31 - 1)
 
 
-def _is_user(user_id: str) -> bool:
+def is_user(user_id: str) -> bool:
+    """Whether somebody with this id exists."""
     return session().get(User, user_id) is not None
 
 
@@ -57,7 +58,7 @@ LISTS = (
         RISK_READ,
         HISTORY,
         lambda key: RiskHistory.user_id == key,
-        _is_user,
+        is_user,
     ),
     Listed(
         "/users/{user_id}/detections",
@@ -67,7 +68,7 @@ LISTS = (
         RISK_READ,
         DETECTIONS,
         lambda key: RiskDetection.user_id == key,
-        _is_user,
+        is_user,
     ),
     Listed(
         "/users/{user_id}/sign-ins",
@@ -77,7 +78,7 @@ LISTS = (
         RISK_READ,
         SIGN_INS,
         lambda key: SignIn.user_id == key,
-        _is_user,
+        is_user,
     ),
     Listed(
         "/risky-sign-ins",

@@ -16,6 +16,7 @@ from idprotect.models import Receipt, RiskDetection, SignIn
 from idprotect.registration import OWN_SCOPES
 from tests.oidc.server import Server
 from tests.oidc.test_client_credentials import service, token_of
+from tests.terms.rules import make_terms
 
 load_all_checks()
 #: What has to hold of every answer. What is good in form may still be refused by the policies' own rules.
@@ -66,6 +67,7 @@ def ids(server: Server) -> dict[str, Any]:
     person = server.person().sign_in()
     server.application().code(person)
     server.act(protection.confirm_compromised, person.username, "test", end_sessions=False)
+    make_terms(server, "office")
     with server.arranging():
         draft_id = policy_drafts.create("Spring", "", 0, "test").id
     with server.arranging():
