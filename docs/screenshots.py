@@ -22,7 +22,8 @@ from pathlib import Path
 import pyotp
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from idprotect import clock, demo, policies, protection, users
+from idprotect import clock, demo, policies, protection, terms, users
+from idprotect.conditional_access import drafts
 from idprotect.methods.base import secret_of
 from idprotect.models import Authenticator, Client, Receipt, RiskDetection, SignIn, User, new_id, session
 from tests.support import PROJECT
@@ -37,6 +38,15 @@ DESKTOP, WIDE, PHONE, CONSOLE = (
     {"width": 390, "height": 760},
     {"width": 1200, "height": 800},
 )
+RULES = """# What we ask of you
+
+- Use your own account, and nobody else's.
+- Tell us at once when a device is lost: extension 4711.
+
+# What you may ask of us
+
+We say what we keep of you, and for how long. It stands on your account page.
+"""
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -92,7 +102,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         running = stack.enter_context(_world(Path(folder)))
         browser = stack.enter_context(_chromium(Path(folder)))
-        for flow in (_registration, _risky, _compromised, _blocked, _consent_and_account, _console):
+        flows = (_registration, _risky, _compromised, _blocked, _terms, _consent_and_account, _console)
+        for flow in flows:
             flow(running, browser)
     sizes = {path.name: path.stat().st_size for path in sorted(IMAGES.glob("*.png"))}
     for name, size in sizes.items():
@@ -145,6 +156,19 @@ def _blocked(running: World, browser: Browser) -> None:
     page = _open(browser, HOME_ADDRESS)
     _sign_in(running, page, "mia")
     _photograph(page, "blocked-account")
+
+
+def _terms(running: World, browser: Browser) -> None:
+    with running.arranging():
+        terms.create("rules", "Rules of the house", RULES, "administrator")
+        force = policies.document()
+        asking = {"name": "house-rules", "state": "on", "then": {"terms_of_use": ["rules"]}}
+        policies.apply(drafts.with_entry(force, "policy", asking), "administrator")
+    page = _open(browser, HOME_ADDRESS)
+    _sign_in(running, page, "ada")
+    _photograph(page, "terms-of-use")
+    with running.arranging():
+        policies.apply(force, "administrator")
 
 
 def _consent_and_account(running: World, browser: Browser) -> None:
