@@ -156,8 +156,8 @@ def test_an_answer_opens_one_sign_in(world: World) -> None:
     [
         lambda key: replace(key, origin="https://sign-in.example.net"),
         lambda key: Passkey(key.origin, id=key.id),
-        lambda key: Passkey(key.origin),
-        lambda key: replace(key, count=-1),
+        lambda key: Passkey(key.origin, key=key.key, count=key.count),
+        lambda key: replace(key, count=key.count - 1),
     ],
     ids=["phished at another origin", "another key", "another credential", "a copy that lags behind"],
 )
@@ -165,6 +165,7 @@ def test_an_answer_that_is_not_the_owners_is_refused(world: World, thief: Any) -
     """F046: origin, signature, credential and counter are looked at; the try is counted and told in the log."""
     passkey = owner(world)
     world.apply(MFA_POLICY)
+    prove(world.browser().start().sign_in(), passkey)
     browser = world.browser().start().sign_in()
     browser.submit({"code": thief(passkey).signed(browser.page.text)})
     assert browser.page.status_code == 400

@@ -682,7 +682,7 @@ def test_a_code_of_an_app_is_accepted_once_over_all_sessions(arena: Arena) -> No
 def test_an_answer_of_a_passkey_is_accepted_once(arena: Arena) -> None:
     """I5, C026: a challenge is answered once; and so is the one by which a passkey is set up."""
     for _ in range(ROUNDS):
-        username, passkey = arena.new_user("new"), Passkey(arena.world.url)
+        username, passkey = arena.new_user("new"), Passkey(arena.world.url, synced=True)
         visit = signed_in(arena, username)
         choice = visit.form("/mfa_registration")
         visit.go(choice.path, {**(choice.form or {}), "method": "passkey"})
