@@ -15,7 +15,17 @@ from sqlalchemy import case, func, literal_column, select
 
 from idprotect import clock, policies, request_times
 from idprotect.audit import Event
-from idprotect.models import AuditEvent, Delivery, Receipt, RiskDetection, SignIn, User, Webhook, session
+from idprotect.models import (
+    AuditEvent,
+    Delivery,
+    Receipt,
+    RiskDetection,
+    SignalSource,
+    SignIn,
+    User,
+    Webhook,
+    session,
+)
 from idprotect.risk import RiskLevel
 from idprotect.runtime import runtime
 
@@ -42,6 +52,10 @@ class Stored(Collector):
         yield _gauge("deliveries_waiting", "What waits to be told to others.", "kind", _waiting())
         disabled = select(func.count()).where(Webhook.disabled_at.is_not(None))
         yield _gauge("webhooks_disabled", "Webhooks that took nothing.", "", [("", _one(disabled))])
+        held = select(func.count()).where(SignalSource.held_since.is_not(None))
+        yield _gauge(
+            "signal_sources_held", "Signal sources of which nothing has an effect.", "", [("", _one(held))]
+        )
         force = policies.current()
         yield _gauge("policy_version", "The policies in force.", "", [("", force.version)])
         yield _gauge("emergency", "1: every policy only reports.", "", [("", int(force.emergency))])

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from idprotect import clock, protection
+from idprotect import clock, metrics, protection
 from idprotect.errors import InteractionError
 from idprotect.event_types import RISK_LEVEL_CHANGE, SESSION_REVOKED, STREAM_UPDATED, VERIFICATION
 from idprotect.models import AuditEvent, Delivery, RiskDetection, User, session
@@ -36,6 +36,7 @@ def test_a_source_that_tells_of_too_many_is_held_and_administrators_are_called(l
             (mail,) = session().query(Delivery).filter_by(kind="mail", recipient="soc@example.org").all()
             assert "signal source" in mail.content["subject"]
             assert row.held_why in mail.content["body"]
+            assert b"idprotect_signal_sources_held 1.0" in metrics.text()
         with provider.later(hours=2):
             assert source.tell(people[3]) == "held", "only an administrator lets it go on"
 

@@ -8,6 +8,8 @@ from joserfc.jwk import OctKey, RSAKey
 from idprotect import event_types
 from idprotect.event_types import RISK_LEVEL_CHANGE, SESSION_REVOKED
 from idprotect.models import AuditEvent, session
+from idprotect.senders import outgoing
+from idprotect.signal_sources import tokens
 from idprotect.testing import Person, Provider
 from tests.signal_sources.conftest import Listen, Source, detections_of, ours, risk_of
 
@@ -148,6 +150,17 @@ def test_keys_that_cannot_be_had_are_asked_for_later(provider: Provider, source:
     with provider.later(minutes=2):
         assert source.push(token).status_code == 202
     assert risk_of(ada) == "high"
+
+
+def test_keys_are_fetched_from_public_addresses_alone(
+    provider: Provider, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C020, section 6: an address within our own network is not asked, whatever was typed as jwks_uri."""
+    monkeypatch.setattr(tokens, "reach", lambda: outgoing.PUBLIC)
+    ada = provider.person()
+    answer = source.push(source.transmitter.sign(source.transmitter.claims(ours(provider, ada))))
+    assert answer.status_code == 503
+    assert risk_of(ada) == "none"
 
 
 def test_an_event_counts_once(provider: Provider, source: Source) -> None:
