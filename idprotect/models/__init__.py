@@ -13,19 +13,21 @@ from idprotect.models.base import (
     session,
     table_of,
 )
-from idprotect.models.client_error import ClientError
-from idprotect.models.delivery import Delivery, Progress, SignalStream, Unsubscribed, Webhook
-from idprotect.models.oauth import (
+from idprotect.models.client import (
     BARE_CLIENT,
-    BARE_TOKEN,
-    AuthorizationCode,
     Client,
     ClientDocument,
     ClientRules,
-    Consent,
-    DeviceGrant,
     InitialAccessToken,
     PairwiseSubject,
+)
+from idprotect.models.client_error import ClientError
+from idprotect.models.delivery import Delivery, Progress, SignalStream, Unsubscribed, Webhook
+from idprotect.models.oauth import (
+    BARE_TOKEN,
+    AuthorizationCode,
+    Consent,
+    DeviceGrant,
     PendingAuthorization,
     PushedRequest,
     Token,

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idprotect.models.base import Base
-from idprotect.models.oauth import Client
+from idprotect.models.client import Client
 from idprotect.models.user import User
 
 
