@@ -16,7 +16,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -896,7 +896,7 @@ class Walk(RuleBasedStateMachine):
         self._remember(tab, path, form, answer)
         self._check_answer(answer, path)
         # A password that is right is answered with what was asked for, so that is given to the sign-in that it began.
-        begun = self._facts_of(tab) if path.startswith("/sign-in/") and form is not None else facts
+        begun = self._begun(tab) if path.startswith("/sign-in/") and form is not None else facts
         self._check_what_was_given(path, form, answer, begun, pending, bound.value if bound else "")
         self._check_what_changed(path, facts, may)
         return answer
@@ -906,6 +906,13 @@ class Walk(RuleBasedStateMachine):
         cookie = tab.client.get_cookie(SESSION, "id.example")
         mine = self._sign_in_of(cookie.value if cookie else None)
         return self._facts(mine["id"]) if mine is not None else None
+
+    def _begun(self, tab: Tab) -> Facts | None:
+        """Read what was known of the sign-in that this request began: it was judged before it was complete."""
+        begun = self._facts_of(tab)
+        if begun is None or begun.sign_in["completed_at"] != self.moment.time:
+            return begun
+        return replace(begun, sign_in={**begun.sign_in, "completed_at": None})
 
     def _remember(self, tab: Tab, path: str, form: dict[str, str] | None, answer: TestResponse) -> None:
         self.field.seen[f"page {tab.step}" if tab.html else f"{answer.status_code}"] += 1
