@@ -15,6 +15,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from idprotect.event_types import RISK_LEVEL_CHANGE
 from idprotect.models import ReceivedSignal, RiskDetection, SignalSource, User, session
+from idprotect.oidc.client_keys import KeyCache
 from idprotect.senders import outgoing
 from idprotect.signal_sources import sources
 from idprotect.signal_sources.sources import Wanted
@@ -196,6 +197,7 @@ def listen() -> Iterator[Callable[..., Source]]:
                 subjects=("ours", "iss_sub", "email", "phone_number"),
             )
             secret = wanted.pop("secret", None)
+            provider.app.extensions["idprotect"].client_keys = KeyCache()  # a port may be used again
             with provider.arranging():
                 source, token = sources.add(replace(asked, **wanted), "test", secret=secret)
                 return Source(provider, transmitter, source.id, token or "")

@@ -135,7 +135,7 @@ def test_what_cannot_be_done_to_a_source_is_told(provider: Provider, source: Sou
         (("undo", source.id, "--since", "yesterday", "--reason", "x"), "is no time"),
         (("unmap", source.id, "x"), "stands for nobody"),
         (("poll", source.id), "pushes"),
-        (("verify", source.id), "no configuration_endpoint"),
+        (("verify", source.id), "nothing by which to prove"),
         (("change", source.id, "--event", "unheard-of"), "There is no event unheard-of"),
         (("change", source.id, "--poll-url", f"{source.transmitter.url}/poll"), "we need a token"),
         (("change", source.id, "--people-per-hour", "0"), "a number from 1"),
