@@ -48,7 +48,7 @@ from tests.support.world import CHROME, FIREFOX, HOME_ADDRESS, OTHER_ADDRESS, PA
 
 # Every variable that begins so is a setting of the server, which this is not.
 ASKED_FOR = os.environ.pop("IDPROTECT_WALK_EXAMPLES", "")
-EXAMPLES, STEPS = int(ASKED_FOR or 130), 30
+EXAMPLES, STEPS = int(ASKED_FOR or 100), 30
 ISSUER = "https://id.example"
 CALLBACK = "https://app.example/callback"
 VERIFIER = "the-verifier-of-all-walks-is-no-secret-at-all"
