@@ -1,18 +1,13 @@
 """What the stand-alone server asks of its database beyond the defaults. A host application has its own way."""
 
 import select
-import threading
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, event
+from sqlalchemy import Engine, Select, event
 from sqlalchemy.exc import InvalidatePoolError
 
 #: What these need is a cursor in the server, which there is in transactions only.
 _STREAMED = {"stream_results", "yield_per"}
-#: How long a connection to SQLite waits for others that write.
-BUSY_SECONDS = 10
-#: Under which a connection keeps that it is its turn to write.
-_TURN = "idprotect_turn"
 
 
 def tune_postgresql(engine: Engine) -> None:
@@ -53,29 +48,6 @@ def tune_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        busy = f"busy_timeout={BUSY_SECONDS * 1000}"
-        for pragma in (busy, "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
-
-    _write_in_turn(engine)
-
-
-def _write_in_turn(engine: Engine) -> None:
-    """Let the threads of a process write one after the other.
-
-    SQLite has one writer at a time, and lets the others sleep, longer each time they look (up to 100 ms), whether or
-    not it has become free meanwhile. Who waits for a lock goes on as soon as the connection that wrote is given back.
-    It is a courtesy only: what is allowed is SQLite's business, so whoever waited too long tries there.
-    """
-    turn = threading.Lock()
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def wait(connection: Connection, _c: Any, statement: str, _p: Any, _context: Any, _many: bool) -> None:
-        if _TURN not in connection.info and not statement.startswith(("SELECT", "PRAGMA")):
-            connection.info[_TURN] = turn.acquire(timeout=BUSY_SECONDS)
-
-    @event.listens_for(engine, "checkin")  # what is told of a commit comes before it
-    def pass_on(_connection: Any, record: Any) -> None:
-        if record.info.pop(_TURN, False):
-            turn.release()
