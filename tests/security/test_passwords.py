@@ -247,6 +247,22 @@ def test_a_hash_that_is_none_verifies_nothing(place: Place, broken: str | None) 
         assert not signs_in(place, typed)
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_hashes_are_argon2id_whoever_made_them(lanes: int) -> None:
+    """Section 5: strings that any library of argon2 verifies, made by any, whatever their lanes."""
+    passwords = Passwords(b"k" * 32, time_cost=2, memory_kib=64, parallelism=lanes, parallel=2)
+    made = passwords.hash(PASSWORD)
+    other = argon2.PasswordHasher(2, 64, lanes)
+    assert argon2.extract_parameters(made) == argon2.extract_parameters(other.hash("x"))
+    assert other.verify(made, passwords._keyed(PASSWORD))
+    assert passwords.verify(made, PASSWORD)
+    assert passwords.verify(
+        argon2.PasswordHasher(1, 32, 3 - lanes).hash(passwords._keyed(PASSWORD)), PASSWORD
+    )
+    for spoilt in (other.hash("x"), made[:-3] + "AAA", made[:40], made + "A" * 200, "$argon2id$,p=1$"):
+        assert not passwords.verify(spoilt, PASSWORD)
+
+
 def test_hashes_run_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Section 5, parallel hash computations bounded (A 15.2.2): further ones wait for a place."""
     hasher = Passwords(b"k" * 32, **CHEAP, parallel=2)
